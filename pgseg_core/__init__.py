@@ -1,0 +1,1 @@
+"""The framework-light core: model, prototype maths, training and inference."""

@@ -1,0 +1,28 @@
+"""Options: what they are (`schema`), and how they are read (`load`)."""
+
+from pgseg_core.config.load import config_values, load_config, parse_config, preset_names
+from pgseg_core.config.schema import (
+    Config,
+    DataConfig,
+    ImageEncoderConfig,
+    InferenceConfig,
+    ModelConfig,
+    NprConfig,
+    TextEncoderConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "ImageEncoderConfig",
+    "InferenceConfig",
+    "ModelConfig",
+    "NprConfig",
+    "TextEncoderConfig",
+    "TrainConfig",
+    "config_values",
+    "load_config",
+    "parse_config",
+    "preset_names",
+]

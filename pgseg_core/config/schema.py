@@ -1,0 +1,271 @@
+"""Every option of pgseg, declared once: name, unit, default, meaning.
+
+Frozen dataclasses, checked by pydantic on the way in (`load.py`). The defaults are the paper's run
+("pgseg-vits16"); smaller models are presets that say only what differs.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoderConfig:
+    """The grouping image encoder: a ViT whose group tokens gather patches, stage by stage."""
+
+    __pydantic_config__ = _STRICT
+
+    stem: Literal["patch"] = "patch"
+    """How pixels become tokens: `patch` is one strided convolution (ViT)."""
+    image_size: Count = 224
+    """Side of the square training images, in pixels."""
+    patch_size: Count = 16
+    """Side of a patch, in pixels."""
+    width: Count = 384
+    """Channels of every token (d)."""
+    num_heads: Count = 6
+    """Attention heads of the transformer blocks; divides `width`."""
+    depths: tuple[NonNegativeInt, ...] = (6, 3, 3)
+    """Transformer blocks per stage; the last stage has no grouping block."""
+    num_groups: tuple[Count, ...] = (64, 8)
+    """Groups (g) of each grouping stage: as many tokens in as groups out; one entry fewer
+    than `depths`."""
+    group_token_std: Positive = 0.02
+    """Spread of the first stage's group tokens at the start. Larger tells them apart sooner."""
+    mlp_ratio: Positive = 4.0
+    """Hidden width of the blocks' MLPs over `width`."""
+    token_mlp_ratio: Positive = 0.5
+    """Hidden width of the MLPs that mix group tokens, over `width`."""
+    drop_path: Share = 0.1
+    """Stochastic depth of the last block; grows linearly from 0 at the first."""
+    gumbel_temperature: Positive = 1.0
+    """Temperature of the Gumbel straight-through assignment in training."""
+
+    def __post_init__(self) -> None:
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
+            )
+        if self.width % self.num_heads:
+            raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
+        if len(self.depths) != len(self.num_groups) + 1:
+            raise ValueError(
+                f"depths has {len(self.depths)} stages and num_groups {len(self.num_groups)}: "
+                "give one more depth than groups (the last stage does not group)"
+            )
+        if not self.num_groups:
+            raise ValueError("num_groups is empty: at least one stage must group")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderConfig:
+    """The causal text transformer over CLIP's byte pairs."""
+
+    __pydantic_config__ = _STRICT
+
+    context_length: Annotated[int, Field(ge=3)] = 77
+    """Longest caption in tokens, start and end tokens included; longer captions are cut."""
+    vocab_size: Count = 49408
+    """Size of the byte-pair vocabulary."""
+    width: Count = 256
+    """Channels of every word token."""
+    depth: Count = 12
+    """Transformer blocks."""
+    num_heads: Count = 4
+    """Attention heads; divides `width`."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads:
+            raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NprConfig:
+    """Non-learnable prototypical regularisation (Algorithm 1). `enabled: false` is GroupViT."""
+
+    __pydantic_config__ = _STRICT
+
+    enabled: bool = True
+    """Whether prototypes exist at all; without them the model is GroupViT."""
+    variant: Literal["paper", "released"] = "paper"
+    """`paper` is Algorithm 1 as published; `released` repeats the published code, for its weights
+    and numbers."""
+    iterations: Count = 10
+    """EM iterations per image (T)."""
+    threshold: Share = 0.1
+    """Hard rejection keeps the pairs whose scaled similarity is above this (phi)."""
+    momentum: Share = 0.9
+    """How much of the prototype bank survives each step's update."""
+    temperature: Positive = 0.1
+    """Initial temperature of L_PG (tau); learned from there."""
+    reconstruct: bool = True
+    """Add the patches re-expressed by prototypes to the patches before grouping."""
+    reconstruct_width: Count = 4096
+    """Hidden channels of the MLP on the re-expressed patches."""
+    image_stages: tuple[NonNegativeInt, ...] | Literal["all"] = "all"
+    """Grouping stages, counted from 0, whose tokens the image prototypes regularise (I-NPR)."""
+    text_source: Literal["words", "batch", "channels", "none"] = "words"
+    """What text prototypes are made of (T-NPR): `words` of the caption, the captions of the global
+    `batch`, the caption vector's `channels` (as released; no gradient), or `none`."""
+    batch_prototypes: Count = 64
+    """Prototypes that `text_source: batch` shares among the images; one a group, or more."""
+    weight: NonNegative = 0.1
+    """Weight of all prototype losses beside InfoNCE."""
+    text_weight: NonNegative = 0.1
+    """Weight of T-NPR inside the prototype losses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The whole network."""
+
+    __pydantic_config__ = _STRICT
+
+    image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
+    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    npr: NprConfig = field(default_factory=NprConfig)
+    joint_width: Count = 256
+    """Channels of the space in which images, groups and captions are compared."""
+    projector_width: Count = 4096
+    """Hidden channels of the two projectors."""
+    temperature: Positive = 0.07
+    """Initial temperature of InfoNCE; learned from there."""
+
+    def __post_init__(self) -> None:
+        stages = len(self.image.num_groups)
+        if (
+            self.npr.text_source == "batch"
+            and self.npr.batch_prototypes < self.image.num_groups[-1]
+        ):
+            raise ValueError(
+                f"npr.batch_prototypes {self.npr.batch_prototypes} is fewer than the last stage's "
+                f"{self.image.num_groups[-1]} groups: each group needs its own"
+            )
+        if self.npr.image_stages != "all":
+            for stage in self.npr.image_stages:
+                if stage >= stages:
+                    raise ValueError(
+                        f"npr.image_stages names stage {stage}, but the encoder groups in stages "
+                        f"0 to {stages - 1}"
+                    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is read in training, and how it is augmented."""
+
+    __pydantic_config__ = _STRICT
+
+    shards: str = ""
+    """Folder of shards, or a pattern such as `shards/{00000..01242}.tar`."""
+    split: str = "train"
+    """Which split of a prepared folder to read."""
+    crop_scale: tuple[Share, Share] = (0.08, 1.0)
+    """Smallest and largest share of the image's area that a random crop takes."""
+    flip: Share = 0.5
+    """Probability of a horizontal flip."""
+    num_nouns: NonNegativeInt = 0
+    """Nouns drawn per caption and put into prompts, for the multi-label loss; 0 turns it off."""
+    shuffle_buffer: Count = 2000
+    """Samples that are shuffled among each other, in whole shards; nothing is held in memory."""
+    workers: NonNegativeInt = 2
+    """Processes that decode; 0 decodes in the training process."""
+
+    def __post_init__(self) -> None:
+        if self.crop_scale[0] > self.crop_scale[1] or self.crop_scale[1] == 0:
+            raise ValueError(f"crop_scale {self.crop_scale} must rise and end above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Optimisation, schedule and bookkeeping of a run."""
+
+    __pydantic_config__ = _STRICT
+
+    backend: str = "single"
+    """Which engine runs the steps; `pgseg backends` lists them."""
+    batch_size: Count = 4096
+    """Image-text pairs per optimiser step, over all processes."""
+    accumulate: Count = 1
+    """Micro-batches per step. Each is its own, smaller contrastive batch."""
+    epochs: Positive = 30.0
+    """Passes over the data."""
+    warmup_epochs: NonNegative = 10.0
+    """Epochs in which the learning rate rises linearly from `warmup_lr` to `lr`."""
+    lr: Positive = 1e-4
+    """Peak learning rate."""
+    min_lr: NonNegative = 1e-5
+    """Learning rate at the end of the cosine."""
+    warmup_lr: NonNegative = 1e-6
+    """Learning rate of the first step."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """AdamW's running-mean coefficients."""
+    weight_decay: NonNegative = 0.05
+    """AdamW's decay; none on norms, biases, tokens, position embeddings and temperatures."""
+    clip: NonNegative = 5.0
+    """Largest gradient norm; 0 turns clipping off."""
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    """Arithmetic of the forward pass (autocast); weights stay float32."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; `auto` takes CUDA, then MPS, then the CPU."""
+    seed: NonNegativeInt = 0
+    """Seeds weights, augmentation, caption choice and Gumbel noise."""
+    log_every: Count = 10
+    """Steps between two log lines."""
+    save_every: NonNegativeInt = 500
+    """Steps between two checkpoints; 0 saves at the end only."""
+    keep_last: Count = 2
+    """Checkpoints kept in the run folder."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of accumulate {self.accumulate}"
+            )
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs:g} is longer than epochs {self.epochs:g}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceConfig:
+    """How an image is read at test time (protocol `groupvit`, step 1 and 2)."""
+
+    __pydantic_config__ = _STRICT
+
+    short_side: Count = 448
+    """The image is resized, keeping its ratio, until its short side has this many pixels."""
+    long_side: Count = 2048
+    """... unless its long side would then exceed this many."""
+    antialias: bool = True
+    """Whether shrinking averages over the pixels it removes; the protocols do not."""
+    window: Count = 448
+    """Side of the sliding window, in pixels."""
+    stride: Count = 224
+    """Step of the sliding window, in pixels."""
+
+    def __post_init__(self) -> None:
+        if self.stride > self.window:
+            raise ValueError(f"stride {self.stride} leaves gaps between windows of {self.window}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run, whole."""
+
+    __pydantic_config__ = _STRICT
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)

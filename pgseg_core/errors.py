@@ -1,0 +1,42 @@
+"""Errors meant for the person at the keyboard: what is wrong, and what to type next.
+
+Everything a user can cause is a `PgsegError`; the command line prints it in one place and exits
+with code 2. Any other exception is a bug of ours and keeps its traceback.
+"""
+
+
+class PgsegError(Exception):
+    """Something the user can put right.
+
+    Attributes:
+        message: One sentence that names the file, flag or key at fault.
+        hint: What to type or look at next; empty when there is nothing to add.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class ConfigError(PgsegError):
+    """A preset, configuration file or `--set` value is wrong."""
+
+
+class DataError(PgsegError):
+    """An image, caption table, shard or evaluation set is missing, damaged or inconsistent."""
+
+
+class CheckpointError(PgsegError):
+    """Weights are missing, damaged, of another shape, or unsafe to open."""
+
+
+class BackendError(PgsegError):
+    """A training backend is unknown, not installed, or cannot run on this machine."""
+
+
+class TrainingError(PgsegError):
+    """A run cannot go on, for example because a loss is not finite."""
