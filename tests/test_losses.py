@@ -1,0 +1,70 @@
+"""InfoNCE, single and multi-label: loops, and ranks that together are the whole batch."""
+
+import pytest
+import torch
+
+from pgseg_core.comm import LocalCollectives
+from pgseg_core.losses import info_nce, multi_label_nce
+from tests.npr.test_em import draw
+from tests.reference import loops
+
+SCALE = torch.tensor(5.0, dtype=torch.float64)
+
+
+class SimulatedRank(LocalCollectives):
+    """One of several ranks whose tensors are all at hand: rows of the whole batch."""
+
+    def __init__(self, rank: int, world_size: int, *whole: torch.Tensor) -> None:
+        self.rank, self.world_size = rank, world_size
+        self.whole = whole
+
+    def all_gather(self, tensor):
+        found = [w for w in self.whole if w.chunk(self.world_size)[self.rank].shape == tensor.shape]
+        same = [w for w in found if torch.equal(w.chunk(self.world_size)[self.rank], tensor)]
+        assert len(same) == 1
+        return same[0]
+
+
+def test_info_nce_equals_loops():
+    image, text = draw(1, 6, 4), draw(2, 6, 4)
+    loss = info_nce(image, text, SCALE, LocalCollectives())
+    assert loss.item() == pytest.approx(loops.info_nce(image.numpy(), text.numpy(), 5.0), rel=1e-10)
+
+
+def test_multi_label_equals_loops():
+    image, prompts = draw(3, 4, 5), draw(4, 4, 3, 5)
+    loss = multi_label_nce(image, prompts, SCALE, LocalCollectives())
+    expected = loops.multi_label_nce(image.numpy(), prompts.numpy(), 5.0)
+    assert loss.item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_one_prompt_is_plain_info_nce():
+    image, text = draw(5, 6, 4), draw(6, 6, 4)
+    alone = LocalCollectives()
+    torch.testing.assert_close(
+        multi_label_nce(image, text[:, None], SCALE, alone), info_nce(image, text, SCALE, alone)
+    )
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_mean_over_ranks_is_the_whole_batch(world_size):
+    image = torch.nn.functional.normalize(draw(7, 8, 4), dim=-1).requires_grad_()
+    text = torch.nn.functional.normalize(draw(8, 8, 4), dim=-1).requires_grad_()
+    whole = info_nce(image, text, SCALE, LocalCollectives())
+    gradient = torch.autograd.grad(whole, image)[0]
+    losses = [
+        info_nce(
+            image.chunk(world_size)[rank],
+            text.chunk(world_size)[rank],
+            SCALE,
+            SimulatedRank(rank, world_size, *map(_unit, (image, text))),
+        )
+        for rank in range(world_size)
+    ]
+    mean = torch.stack(losses).mean()
+    torch.testing.assert_close(mean, whole)
+    torch.testing.assert_close(torch.autograd.grad(mean, image)[0], gradient)
+
+
+def _unit(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.normalize(tensor, dim=-1)
