@@ -1,0 +1,211 @@
+"""The transformer's parts, shared by the image and the text encoder.
+
+Attention goes through `scaled_dot_product_attention`: maps of ordinary blocks are never
+materialised.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pgseg_core.comm import Collectives, LocalCollectives
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """CLIP's approximation of GELU: x * sigmoid(1.702 x)."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+def drop_path(x: Float[Tensor, "b ..."], rate: float, *, training: bool) -> Float[Tensor, "b ..."]:
+    """Drop a residual branch for whole samples, and scale the survivors (stochastic depth).
+
+    Args:
+        x: The branch's output.
+        rate: Probability of dropping, in [0, 1].
+        training: At test time the branch is kept as it is.
+    """
+    if rate == 0.0 or not training:
+        return x
+    keep = 1.0 - rate
+    kept = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device) < keep
+    return torch.where(kept, x / keep if keep > 0 else x, 0.0).to(x.dtype)
+
+
+def attend(
+    query: Float[Tensor, "b m q d"],
+    key: Float[Tensor, "b m n d"],
+    value: Float[Tensor, "b m n d"],
+    *,
+    causal: bool = False,
+) -> Float[Tensor, "b m q d"]:
+    """Scaled dot-product attention, m heads at once.
+
+    Fused, so that the (q, n) maps never exist; except in half-precision training on a CPU, where
+    the fused kernel's backward pass makes a whole step 1.5 to 2 times slower (docs/benchmarks.md).
+    """
+    on_cpu = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if not (on_cpu and torch.is_grad_enabled()):
+        return F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+    logits = (query * query.shape[-1] ** -0.5) @ key.mT
+    if causal:
+        hidden = torch.full(logits.shape[-2:], -torch.inf, dtype=logits.dtype).triu(1)
+        logits = logits + hidden
+    return logits.softmax(dim=-1).to(value.dtype) @ value
+
+
+class Mlp(nn.Module):
+    """Two linear maps with a nonlinearity between, over the last axis."""
+
+    def __init__(
+        self, width: int, hidden: int, *, out: int | None = None, activation: Activation = F.gelu
+    ) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width if out is None else out)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
+        """Map the last axis."""
+        return self.fc2(self.activation(self.fc1(x)))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of tokens to each other, optionally causal."""
+
+    def __init__(self, width: int, num_heads: int, *, causal: bool = False) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.causal = causal
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+        """Attend."""
+        query, key, value = rearrange(
+            self.qkv(x), "b t (three m d) -> three b m t d", three=3, m=self.num_heads
+        )
+        mixed = attend(query, key, value, causal=self.causal)
+        return self.proj(rearrange(mixed, "b m t d -> b t (m d)"))
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of queries to other tokens."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(
+        self, query: Float[Tensor, "b g d"], tokens: Float[Tensor, "b n d"]
+    ) -> Float[Tensor, "b g d"]:
+        """Let every query gather from the tokens."""
+        heads = [
+            rearrange(part, "b t (m d) -> b m t d", m=self.num_heads)
+            for part in (self.q_proj(query), self.k_proj(tokens), self.v_proj(tokens))
+        ]
+        mixed = attend(*heads)
+        return self.proj(rearrange(mixed, "b m t d -> b t (m d)"))
+
+
+class Block(nn.Module):
+    """A pre-norm transformer block."""
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        *,
+        mlp_ratio: float = 4.0,
+        drop_path_rate: float = 0.0,
+        causal: bool = False,
+        activation: Activation = F.gelu,
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = SelfAttention(width, num_heads, causal=causal)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = Mlp(width, int(width * mlp_ratio), activation=activation)
+        self.drop_path_rate = drop_path_rate
+
+    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+        """Attend, then transform each token."""
+        rate, training = self.drop_path_rate, self.training
+        x = x + drop_path(self.attn(self.norm1(x)), rate, training=training)
+        return x + drop_path(self.mlp(self.norm2(x)), rate, training=training)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over all ranks, of vectors or of token sequences.
+
+    The world of one is torch's own. With more ranks the moments are averaged by the collectives,
+    on any device (torch's SyncBatchNorm refuses CPUs).
+    """
+
+    comm: Collectives = LocalCollectives()
+
+    def forward(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+        """Normalise each channel over all leading axes of all ranks' inputs."""
+        flat = x.reshape(-1, x.shape[-1])
+        if not self.training or self.comm.world_size == 1:
+            return super().forward(flat).reshape(x.shape)
+        flat = flat.float()
+        mean = self.comm.mean(flat.mean(dim=0))
+        variance = self.comm.mean((flat - mean).square().mean(dim=0))
+        self._track(mean.detach(), variance.detach(), count=len(flat) * self.comm.world_size)
+        normal = (flat - mean) * torch.rsqrt(variance + self.eps)
+        return (normal * self.weight + self.bias).reshape(x.shape)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, *, count: int) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        momentum = 0.1 if self.momentum is None else self.momentum
+        unbiased = variance * count / max(count - 1, 1)
+        self.running_mean.lerp_(mean.to(self.running_mean), momentum)
+        self.running_var.lerp_(unbiased.to(self.running_var), momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+
+
+class Projector(nn.Module):
+    """Linear, BatchNorm, ReLU, linear: into the joint space, or back to the width of the tokens."""
+
+    def __init__(self, width: int, hidden: int, out: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.norm = BatchNorm(hidden)
+        self.fc2 = nn.Linear(hidden, out)
+
+    def forward(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
+        """Project; in training the batch's own statistics normalise, and are remembered."""
+        return self.fc2(F.relu(self.norm(self.fc1(x))))
+
+    def as_at_test(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
+        """Project with the remembered statistics, without touching them, with gradients.
+
+        For what is projected beside the batch itself (groups, words): they are compared at test
+        time through the same statistics, and must not pull them away from the images' and
+        captions' own.
+        """
+        norm = self.norm
+        hidden = self.fc1(x)
+        normal = F.batch_norm(
+            hidden.reshape(-1, hidden.shape[-1]),
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            training=False,
+            eps=norm.eps,
+        ).reshape(hidden.shape)
+        return self.fc2(F.relu(normal))

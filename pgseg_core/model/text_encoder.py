@@ -1,0 +1,63 @@
+"""The text encoder: a causal transformer over byte pairs, read at the end-of-text token (CLIP)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from pgseg_core.config import TextEncoderConfig
+from pgseg_core.model.layers import Block, quick_gelu
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """What the encoder hands to the projector."""
+
+    pooled: Float[Tensor, "b w"]
+    """Feature at the end-of-text token."""
+    words: Float[Tensor, "b t w"]
+    """Features of all tokens up to the longest caption's end."""
+
+
+def end_of_text(tokens: Int[Tensor, "b t"]) -> Int[Tensor, " b"]:
+    """Position of the end-of-text token: the largest id of each caption, its first occurrence."""
+    return tokens.argmax(dim=1)
+
+
+def word_mask(tokens: Int[Tensor, "b t"]) -> Bool[Tensor, "b t"]:
+    """True at the words: after the start token, before the end-of-text token, no padding."""
+    position = torch.arange(tokens.shape[1], device=tokens.device)
+    return (position > 0) & (position < end_of_text(tokens)[:, None])
+
+
+class TextEncoder(nn.Module):
+    """Captions to one vector each, and one for each word."""
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.token = nn.Embedding(config.vocab_size, width)
+        self.position = nn.Parameter(torch.zeros(config.context_length, width))
+        self.blocks = nn.ModuleList(
+            Block(width, config.num_heads, causal=True, activation=quick_gelu)
+            for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.token.weight, std=0.02)
+        nn.init.normal_(self.position, std=0.01)
+
+    def forward(self, tokens: Int[Tensor, "b t"]) -> EncodedText:
+        """Encode captions of at most `context_length` tokens, padded with 0.
+
+        Columns after the longest caption's end are left out: attention is causal and the reading
+        position lies before them, so nothing that is read depends on them.
+        """
+        end = end_of_text(tokens)
+        tokens = tokens[:, : int(end.max()) + 1]
+        x = self.token(tokens) + self.position[: tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        words = self.norm(x)
+        pooled = words[torch.arange(len(words), device=words.device), end]
+        return EncodedText(pooled=pooled, words=words)
