@@ -1,0 +1,1 @@
+"""From words to tokens: tokenizer, prompt templates, class vocabularies, nouns."""
