@@ -1,0 +1,1 @@
+"""From files to batches: preparing shards, reading them, evaluation sets, synthetic scenes."""

@@ -1,0 +1,224 @@
+"""Step number to batch: everything a reading process does, as a pure function of the settings.
+
+Batch s of rank r is the same whoever makes it and whatever was made before, so reading processes,
+ranks and restarts cannot change what a model is trained on.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pgseg_core.config.schema import DataConfig
+from pgseg_core.data.batch import Batch
+from pgseg_core.data.images import read_image
+from pgseg_core.data.order import EpochOrder
+from pgseg_core.data.shards import Shard, ShardReader
+from pgseg_core.data.transforms import augment, normalise, sample_generator, to_tensor
+from pgseg_core.errors import DataError
+
+Tokenize = Callable[[Sequence[str]], Tensor]
+"""Captions to ids (b t)."""
+FindNouns = Callable[[str], tuple[str, ...]]
+"""A caption to the nouns in it."""
+
+NOUN_TEMPLATES = ("a photo of a {}.", "a picture of a {}.", "an image of a {}.", "there is a {}.")
+"""Sentences that nouns are put into for the multi-label loss."""
+
+_OPEN_SHARDS = 64
+_REPLACEMENTS = 100
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """A sample that could not be read.
+
+    Attributes:
+        shard: The tar it lies in.
+        key: Its key in the tar.
+        reason: What is wrong with it.
+    """
+
+    shard: Path
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one step's reading gave.
+
+    Attributes:
+        batch: The batch; None if too many samples in a row could not be read.
+        bad: The samples that were passed over.
+        error: Why there is no batch. An error is a value here, because an exception that crosses
+            from a reading process to the training process loses its type and hint.
+    """
+
+    batch: Batch | None
+    bad: tuple[BadSample, ...] = ()
+    error: DataError | None = None
+
+    def pin_memory(self) -> "Reading":
+        """Return the same with its batch in page-locked memory."""
+        batch = None if self.batch is None else self.batch.pin_memory()
+        return Reading(batch, self.bad, self.error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingPlan:
+    """All that decides what a step's batch is; small, and the same in every process.
+
+    Attributes:
+        shards: What is read.
+        data: Augmentation, nouns and shuffling.
+        image_size: Side of the square images in pixels.
+        tokenize: Captions to ids.
+        batch_size: Pairs per step of one rank (b).
+        seed: Seed of the order, augmentation and choice of captions.
+        rank: This process among all, from 0.
+        world_size: Number of processes that train together.
+        find_nouns: Finds the nouns of a caption; needed where `data.num_nouns` is not 0.
+    """
+
+    shards: tuple[Shard, ...]
+    data: DataConfig
+    image_size: int
+    tokenize: Tokenize
+    batch_size: int
+    seed: int
+    rank: int
+    world_size: int
+    find_nouns: FindNouns | None
+
+    @property
+    def num_samples(self) -> int:
+        """Pairs in an epoch, over all ranks."""
+        return sum(shard.num_samples for shard in self.shards)
+
+    @property
+    def global_batch_size(self) -> int:
+        """Pairs per step over all ranks."""
+        return self.batch_size * self.world_size
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch; what is left over comes first in no epoch, by the shuffle."""
+        return self.num_samples // self.global_batch_size
+
+
+class BatchReader(Dataset[Reading]):
+    """Makes the batch of any step. Each reading process has its own, with its own open files."""
+
+    def __init__(self, plan: ReadingPlan) -> None:
+        self._plan = plan
+        self._order: tuple[int, EpochOrder] | None = None
+        self._open: OrderedDict[int, ShardReader] = OrderedDict()
+
+    def __getitem__(self, step: int) -> Reading:
+        """Read the batch of a step, counted from 0 over all epochs."""
+        plan = self._plan
+        epoch, inside = divmod(step, plan.steps_per_epoch)
+        first = inside * plan.global_batch_size + plan.rank * plan.batch_size
+        images = torch.empty(plan.batch_size, 3, plan.image_size, plan.image_size)
+        captions: list[str] = []
+        prompts: list[str] = []
+        bad: list[BadSample] = []
+        try:
+            for slot in range(plan.batch_size):
+                pair = self._read_good(epoch, first + slot, bad)
+                images[slot] = pair.image
+                captions.append(pair.caption)
+                prompts += pair.prompts
+        except DataError as error:
+            return Reading(None, tuple(bad), error)
+        nouns = self._tokenize_prompts(prompts) if prompts else None
+        return Reading(Batch(images, plan.tokenize(captions), nouns), tuple(bad))
+
+    def _read_good(self, epoch: int, position: int, bad: list[BadSample]) -> "_Pair":
+        """Read the sample at a position of the epoch, or the next good one a step further on.
+
+        The same position in the following steps keeps the replacement out of this batch; it is then
+        seen twice in the epoch.
+        """
+        plan = self._plan
+        order = self._epoch_order(epoch)
+        for attempt in range(_REPLACEMENTS):
+            there = (position + attempt * plan.global_batch_size) % len(order)
+            shard, inside = order.place(there)
+            reader = self._reader(shard)
+            key = reader.index.keys[inside]
+            try:
+                return self._read_pair(reader, inside, epoch)
+            except DataError as error:
+                bad.append(BadSample(reader.path, key, error.message))
+        raise DataError(
+            f"{_REPLACEMENTS} samples one after another cannot be read; the last is {key} in "
+            f"{reader.path}: {bad[-1].reason}",
+            hint="The shards are damaged: copy them or prepare them again.",
+        )
+
+    def _read_pair(self, reader: ShardReader, inside: int, epoch: int) -> "_Pair":
+        plan, data = self._plan, self._plan.data
+        sample = reader.read(inside)
+        image = read_image(sample.image, name=f"{reader.path}: {sample.key}")
+        generator = sample_generator(plan.seed, epoch, f"{reader.path.name}/{sample.key}")
+        square = augment(
+            image,
+            size=plan.image_size,
+            scale=data.crop_scale,
+            flip=data.flip,
+            generator=generator,
+        )
+        caption = generator.choice(sample.captions)
+        prompts: list[str] = []
+        if data.num_nouns and plan.find_nouns is not None:
+            nouns = plan.find_nouns(caption)
+            chosen = generator.sample(nouns, min(data.num_nouns, len(nouns)))
+            prompts = [generator.choice(NOUN_TEMPLATES).replace("{}", noun) for noun in chosen]
+            prompts += [caption] * (data.num_nouns - len(prompts))
+        return _Pair(normalise(to_tensor(square)), caption, prompts)
+
+    def _tokenize_prompts(self, prompts: list[str]) -> Int[Tensor, "b m t"]:
+        tokens = self._plan.tokenize(prompts)  # (b * m, t)
+        return tokens.view(self._plan.batch_size, self._plan.data.num_nouns, -1)
+
+    def _epoch_order(self, epoch: int) -> EpochOrder:
+        if self._order is None or self._order[0] != epoch:
+            plan = self._plan
+            counts = [shard.num_samples for shard in plan.shards]
+            shuffle = plan.data.shuffle_buffer
+            self._order = (
+                epoch,
+                EpochOrder(counts, shuffle=shuffle, seed=plan.seed, epoch=epoch),
+            )
+        return self._order[1]
+
+    def _reader(self, number: int) -> ShardReader:
+        """Return the open shard, closing the one that was not used for longest."""
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        shard = self._plan.shards[number]
+        reader = ShardReader(shard.path)
+        if len(reader) != shard.num_samples:
+            raise DataError(
+                f"the shard {shard.path} holds {len(reader)} samples, not {shard.num_samples}",
+                hint="It changed since it was prepared: prepare the data again.",
+            )
+        self._open[number] = reader
+        if len(self._open) > _OPEN_SHARDS:
+            self._open.popitem(last=False)[1].close()
+        return reader
+
+
+@dataclass(frozen=True)
+class _Pair:
+    image: Tensor
+    caption: str
+    prompts: list[str]

@@ -1,0 +1,176 @@
+"""Open any image as upright 8-bit RGB, or say in one sentence why it cannot be opened."""
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from pgseg_core.errors import DataError
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+)
+"""File names, in lower case, that are taken for images when a folder is listed."""
+
+MAX_PIXELS = 300_000_000
+"""Largest image that is opened, in pixels: decoded it is 0.9 GB. A file of a few kilobytes can
+claim more than that to exhaust the memory. A 12000 x 9000 photo (108 million) opens."""
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+# Pillow's own guard refuses twice this many pixels; ours speaks first, from the header.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Pillow warns of odd metadata, image after image; what matters is an error of ours. Set once and
+# not around each call: `catch_warnings` is not safe among threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def read_image(
+    source: Path | bytes | BinaryIO | io.BytesIO, *, name: str = "", at_least: int | None = None
+) -> Image.Image:
+    """Decode one image to 8-bit RGB the way a viewer shows it.
+
+    The EXIF orientation is applied; grey, palette, CMYK and bilevel images are converted;
+    transparency is put on white; 16-bit and floating-point grey is scaled, not clipped; of an
+    animation the first frame is taken.
+
+    Args:
+        source: A path, the bytes of a file, or a file opened for reading bytes.
+        name: What to call the image in an error; a path has its own name.
+        at_least: When given, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is much
+            faster, as long as its short side keeps this many pixels.
+
+    Raises:
+        DataError: Missing, unreadable, truncated, not an image, or more than `MAX_PIXELS`.
+    """
+    name = name or (str(source) if isinstance(source, Path) else "image")
+    # Pillow's parsers raise whatever they trip over in a damaged file (OSError, SyntaxError,
+    # ValueError, struct.error, IndexError, ...), so every failure inside it is the file's.
+    try:
+        opened = open_header(source)
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: there is no such file", hint="Check the path.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name) from error
+    except Exception as error:
+        raise _unreadable(name, error) from error
+    with opened:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise _too_large(name)
+        try:
+            if at_least is not None:
+                _decode_smaller(opened, at_least)
+            opened.load()
+            return _to_rgb(_upright(opened))
+        except Exception as error:
+            raise _unreadable(name, error) from error
+
+
+def open_header(source: Path | bytes | BinaryIO | io.BytesIO) -> Image.Image:
+    """Open an image with Pillow without decoding its pixels; raises what Pillow raises."""
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none that makes sense."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Damaged metadata is no reason to lose the picture.
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the images in a folder and the folders below it, sorted by path.
+
+    Files are told by their suffix (`IMAGE_SUFFIXES`); hidden files and folders are passed over.
+
+    Raises:
+        DataError: The folder does not exist, is a file, or holds no image.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError(f"the image folder {folder} {what}", hint="Check the path.")
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if not name.startswith(".")]
+    images = sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not images:
+        raise DataError(
+            f"there is no image in {folder}",
+            hint=f"Looked below it for {', '.join(sorted(IMAGE_SUFFIXES))}.",
+        )
+    return images
+
+
+def _decode_smaller(image: Image.Image, at_least: int) -> None:
+    """Let the JPEG decoder drop detail that a later resize would drop anyway."""
+    short = min(image.size)
+    if image.format in {"JPEG", "MPO"} and short > at_least:
+        width, height = image.size
+        image.draft(None, (-(-width * at_least // short), -(-height * at_least // short)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    method = _UPRIGHT.get(orientation(image))
+    return image if method is None else image.transpose(method)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _DEEP_MODES:
+        return Image.fromarray(_scale_to_bytes(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        page = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        page.alpha_composite(layer)
+        return page.convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_to_bytes(values: np.ndarray) -> np.ndarray:
+    """Bring 16-bit, 32-bit or floating-point grey to 0-255 without clipping.
+
+    Integers within 16 bits span 0-65535 and floats within 0-1 span 0-1, by convention; anything
+    else is stretched from its smallest to its largest value.
+    """
+    floating = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(floating.min()), float(floating.max())
+    if low >= 0 and values.dtype.kind == "f" and high <= 1:
+        low, high = 0.0, 1.0
+    elif low >= 0 and values.dtype.kind in "iu" and high <= 65535:
+        low, high = 0.0, 65535.0
+    scaled = (floating - low) / max(high - low, 1e-12) * 255
+    return scaled.round().astype(np.uint8)
+
+
+def _too_large(name: str) -> DataError:
+    return DataError(
+        f"{name}: claims more than {MAX_PIXELS // 1_000_000} million pixels",
+        hint="Make it smaller with an image editor, if it really is an image.",
+    )
+
+
+def _unreadable(name: str, error: Exception) -> DataError:
+    if isinstance(error, UnidentifiedImageError):
+        reason = "empty, cut off, or in no format that Pillow knows"
+    else:
+        reason = str(error) or type(error).__name__
+    return DataError(
+        f"{name}: not an image that can be read ({reason})",
+        hint="Open it in a viewer and save it again as JPEG or PNG, or take it out.",
+    )

@@ -1,0 +1,146 @@
+"""`manifest.json`: what a prepared folder holds. Written last: a folder that has one is whole."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from pgseg_core.atomic import whole_file
+from pgseg_core.errors import DataError
+
+MANIFEST_NAME = "manifest.json"
+"""The manifest's file name in a prepared folder."""
+UNFINISHED_NAME = "unfinished.txt"
+"""A folder with this file is being prepared, or was when the preparation stopped."""
+
+_Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One tar file of a split.
+
+    Attributes:
+        name: File name inside the prepared folder.
+        samples: Image-text pairs in it.
+        bytes: Size of the file.
+        sha256: Hash of the file, in hexadecimal.
+    """
+
+    name: str
+    samples: _Count
+    bytes: _Count
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The rows left out for one reason.
+
+    Attributes:
+        count: How many.
+        examples: The first of them, at most 20, as their source names them.
+    """
+
+    count: _Count
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A finished preparation.
+
+    Attributes:
+        format: Tells our manifests from other files of that name.
+        version: Version of this layout.
+        pgseg: Version of the program that wrote it.
+        request: Hash of everything that decides the content; equal requests give equal shards.
+        sources: What was read, as the user named it.
+        options: How it was prepared.
+        splits: The shards of every split, in order.
+        rows_seen: Images found in the sources.
+        rows_kept: Images in the shards.
+        failed: The images left out, by reason.
+    """
+
+    format: Literal["pgseg-shards"] = "pgseg-shards"
+    version: Literal[1] = 1
+    pgseg: str
+    request: str
+    sources: tuple[str, ...]
+    options: dict[str, Any]
+    splits: dict[str, tuple[ShardEntry, ...]]
+    rows_seen: _Count
+    rows_kept: _Count
+    failed: dict[str, Failures] = field(default_factory=dict)
+
+    def num_samples(self, split: str) -> int:
+        """Return the number of image-text pairs of a split; 0 for one that does not exist."""
+        return sum(shard.samples for shard in self.splits.get(split, ()))
+
+    def is_whole(self, folder: Path) -> bool:
+        """Whether every shard lies in the folder at its full size."""
+        shards = [shard for entries in self.splits.values() for shard in entries]
+        return all(
+            (folder / shard.name).is_file() and (folder / shard.name).stat().st_size == shard.bytes
+            for shard in shards
+        )
+
+
+_ADAPTER = TypeAdapter(Manifest)
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a prepared folder.
+
+    Raises:
+        DataError: There is none, or it is damaged or not one of ours.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{folder} is not a prepared folder: it has no {MANIFEST_NAME}",
+            hint=f"Prepare one: pgseg data prepare SOURCE --out {folder}",
+        ) from error
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"{path} is damaged, or not a manifest of pgseg",
+            hint="Prepare the data again into another folder.",
+        ) from error
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest, whole or not at all."""
+    with whole_file(folder / MANIFEST_NAME) as file:
+        file.write_bytes(_ADAPTER.dump_json(manifest, indent=2) + b"\n")
+
+
+def request_hash(request: Mapping[str, Any]) -> str:
+    """Return the hash of what was asked for, from plain nested values."""
+    text = json.dumps(request, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def newest_prepared(root: Path) -> Path:
+    """Return the folder prepared last among `root`'s own folders and those of `root/data`.
+
+    Raises:
+        DataError: None of them was prepared by us.
+    """
+    found = [*root.glob(f"*/{MANIFEST_NAME}"), *root.glob(f"data/*/{MANIFEST_NAME}")]
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            load_manifest(path.parent)
+        except DataError:
+            continue
+        return path.parent
+    raise DataError(
+        "no prepared data in this folder",
+        hint="Prepare some (pgseg data prepare), or name it: --data shards/",
+    )

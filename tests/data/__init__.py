@@ -1,0 +1,1 @@
+"""Tests of pgseg_core.data, mirroring its modules."""

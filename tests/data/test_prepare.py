@@ -1,0 +1,304 @@
+import io
+import json
+import tarfile
+
+import pytest
+from PIL import Image
+
+from pgseg_core.data.manifest import UNFINISHED_NAME, load_manifest
+from pgseg_core.data.pairs import read_pairs
+from pgseg_core.data.prepare import build
+from pgseg_core.data.prepare.build import PrepareOptions, prepare
+from pgseg_core.data.prepare.encode import to_stored_jpeg
+from pgseg_core.errors import ConfigError, DataError
+from tests.data.conftest import jpeg, random_image, write_table
+from tests.shared_data import shared
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_shards_hold_what_the_table_said(tmp_path):
+    table = write_table(tmp_path / "in", 5)
+    out = tmp_path / "out"
+    done = []
+    result = prepare(
+        [table],
+        out,
+        PrepareOptions(samples_per_shard=2),
+        on_progress=lambda *now: done.append(now),
+    )
+    assert not result.was_there
+    assert sorted(contents(out)) == [
+        "manifest.json",
+        "train-00000.tar",
+        "train-00001.tar",
+        "train-00002.tar",
+    ]
+    assert done == [(number, 5) for number in range(1, 6)]
+    pairs = list(read_pairs(out, "train"))
+    assert [pair.captions[1] for pair in pairs] == [f"caption 1 of dog {n}" for n in range(5)]
+    assert pairs[0].image.size == (48, 40)
+    with tarfile.open(out / "train-00001.tar") as tar:
+        names = tar.getnames()
+        assert names == ["000000002.jpg", "000000002.json", "000000003.jpg", "000000003.json"]
+        record = json.load(tar.extractfile("000000002.json"))
+        original = (tmp_path / "in" / "images" / "0002.jpg").read_bytes()
+        assert tar.extractfile("000000002.jpg").read() == original
+    assert record == {"captions": list(pairs[2].captions), "image": "0002.jpg"}
+
+
+def test_the_manifest_says_what_there_is(tmp_path):
+    import hashlib
+
+    table = write_table(tmp_path / "in", 3)
+    manifest = prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=2)).manifest
+    assert manifest == load_manifest(tmp_path / "out")
+    assert (manifest.rows_seen, manifest.rows_kept, manifest.failed) == (3, 3, {})
+    assert manifest.num_samples("train") == 3
+    assert manifest.num_samples("val") == 0
+    assert manifest.sources == (str(table),)
+    for shard in manifest.splits["train"]:
+        content = (tmp_path / "out" / shard.name).read_bytes()
+        assert shard.bytes == len(content)
+        assert shard.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_the_result_does_not_depend_on_threads_or_time(tmp_path):
+    table = write_table(tmp_path / "in", 9)
+    for name, threads in (("a", 1), ("b", 4)):
+        options = PrepareOptions(samples_per_shard=4, threads=threads)
+        prepare([table], tmp_path / name, options)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_bad_images_are_left_out_counted_and_named(tmp_path):
+    table = write_table(tmp_path / "in", 30, captions=1)
+    images = tmp_path / "in" / "images"
+    (images / "0001.jpg").write_bytes(b"no image")
+    (images / "0002.jpg").write_bytes((images / "0002.jpg").read_bytes()[:200])
+    for number in range(3, 27):
+        (images / f"{number:04d}.jpg").unlink()
+    with table.open("a") as file:
+        file.write("0030.jpg\ttrain\t  \n")
+    manifest = prepare([table], tmp_path / "out").manifest
+    assert (manifest.rows_seen, manifest.rows_kept) == (31, 4)
+    failed = {reason: failures.count for reason, failures in manifest.failed.items()}
+    assert failed == {"missing image": 24, "no caption": 1, "unreadable image": 2}
+    assert manifest.failed["unreadable image"].examples == ("0001.jpg", "0002.jpg")
+    assert len(manifest.failed["missing image"].examples) == 20
+    assert len(list(read_pairs(tmp_path / "out", "train"))) == 4
+
+
+def test_nothing_left_is_an_error_with_the_reasons(tmp_path):
+    table = write_table(tmp_path / "in", 3)
+    for image in (tmp_path / "in" / "images").iterdir():
+        image.write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"none of the 3 images .*unreadable image: 3 \(such as 0000"
+    ):
+        prepare([table], tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_no_source_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="nothing to prepare"):
+        prepare([], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["short_side", "samples_per_shard", "threads"])
+def test_options_out_of_range_are_refused(name):
+    with pytest.raises(ConfigError, match=f"{name} is 0"):
+        PrepareOptions(**{name: 0})
+
+
+def test_several_sources_and_splits(tmp_path):
+    first = write_table(tmp_path / "a", 3)
+    second = write_table(tmp_path / "b", 2, split="val")
+    folder = tmp_path / "c"
+    folder.mkdir()
+    (folder / "x.png").write_bytes(_png(random_image(9)))
+    (folder / "x.txt").write_text("A thing")
+    manifest = prepare([first, second.parent, folder], tmp_path / "out").manifest
+    assert {split: manifest.num_samples(split) for split in manifest.splits} == {
+        "train": 4,
+        "val": 2,
+    }
+    keys = [pair.key for split in manifest.splits for pair in read_pairs(tmp_path / "out", split)]
+    assert len(set(keys)) == 6
+
+
+def test_the_same_again_does_nothing(tmp_path, monkeypatch):
+    table = write_table(tmp_path / "in", 3)
+    first = prepare([table], tmp_path / "out")
+    monkeypatch.setattr(build, "_encode", None)
+    again = prepare([table], tmp_path / "out")
+    assert again.was_there
+    assert again.manifest == first.manifest
+
+
+def test_something_else_asks_for_overwrite(tmp_path):
+    table = write_table(tmp_path / "in", 7)
+    prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=2))
+    other = PrepareOptions(samples_per_shard=4)
+    with pytest.raises(DataError, match="holds another preparation") as caught:
+        prepare([table], tmp_path / "out", other)
+    assert "--overwrite" in caught.value.hint
+    prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=4, overwrite=True))
+    assert sorted(contents(tmp_path / "out")) == [
+        "manifest.json",
+        "train-00000.tar",
+        "train-00001.tar",
+    ]
+
+
+def test_a_changed_caption_or_image_is_something_else(tmp_path):
+    table = write_table(tmp_path / "in", 3)
+    prepare([table], tmp_path / "out")
+    text = table.read_text()
+    table.write_text(text.replace("dog 1", "cat 1"))
+    with pytest.raises(DataError, match="another preparation"):
+        prepare([table], tmp_path / "out")
+    table.write_text(text)
+    (tmp_path / "in" / "images" / "0000.jpg").write_bytes(jpeg(random_image(99, 64, 64)))
+    with pytest.raises(DataError, match="another preparation"):
+        prepare([table], tmp_path / "out")
+
+
+def test_a_lost_shard_is_written_again(tmp_path):
+    table = write_table(tmp_path / "in", 5)
+    prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=2))
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "train-00001.tar").unlink()
+    assert not prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=2)).was_there
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    table = write_table(tmp_path / "in", 2)
+    with pytest.raises(DataError, match="not written by pgseg"):
+        prepare([table], tmp_path / "in")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text('{"theirs": 1}')
+    with pytest.raises(DataError, match="not a manifest of pgseg"):
+        prepare([table], tmp_path / "other", PrepareOptions(overwrite=True))
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="is a file"):
+        prepare([table], tmp_path / "file")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    table = write_table(tmp_path / "in", 2)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written"):
+        prepare([table], tmp_path / "file" / "below")
+
+
+def test_a_stopped_preparation_leaves_no_manifest_and_runs_again(tmp_path):
+    table = write_table(tmp_path / "in", 9)
+    out = tmp_path / "out"
+    options = PrepareOptions(samples_per_shard=2)
+
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare([table], out, options, on_progress=stop)
+    assert not (out / "manifest.json").exists()
+    assert (out / UNFINISHED_NAME).exists()
+    with pytest.raises(DataError, match="was stopped before its end"):
+        list(read_pairs(out, "train"))
+    prepare([table], out, options)
+    prepare([table], tmp_path / "clean", options)
+    assert contents(out) == contents(tmp_path / "clean")
+
+
+def test_a_stopped_overwrite_does_not_pass_for_the_old_preparation(tmp_path):
+    table = write_table(tmp_path / "in", 4)
+    prepare([table], tmp_path / "out")
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    options = PrepareOptions(short_side=16, overwrite=True)
+    with pytest.raises(KeyboardInterrupt):
+        prepare([table], tmp_path / "out", options, on_progress=stop)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    from pgseg_core.data.prepare import writer
+
+    class FullDisk(writer.TarWriter):
+        def write(self, obj):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer, "TarWriter", FullDisk)
+    with pytest.raises(DataError, match="No space left"):
+        prepare([write_table(tmp_path / "in", 2)], tmp_path / "out")
+
+
+def _png(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _stored(content, short_side=256):
+    result = to_stored_jpeg(content, name="x", short_side=short_side)
+    return result, Image.open(io.BytesIO(result))
+
+
+def test_a_jpeg_that_needs_no_change_keeps_its_bytes():
+    for image in (random_image(0), random_image(0).convert("L")):
+        content = jpeg(image, quality=33)
+        assert _stored(content)[0] == content
+
+
+def test_what_needs_a_change_becomes_an_upright_rgb_jpeg():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for content, size in [
+        (_png(random_image(0)), (48, 40)),
+        (jpeg(random_image(0).convert("CMYK")), (48, 40)),
+        (jpeg(random_image(0), exif=exif), (40, 48)),
+        (jpeg(random_image(0, 900, 600)), (384, 256)),
+        (jpeg(random_image(0, 3000, 6000)), (256, 512)),
+    ]:
+        _, image = _stored(content)
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", size)
+        assert image.getexif().get(0x0112) is None
+
+
+def test_no_short_side_keeps_every_size():
+    content = jpeg(random_image(0, 900, 600))
+    assert _stored(content, None)[0] == content
+
+
+def test_a_very_long_image_keeps_its_short_side():
+    assert _stored(_png(Image.new("RGB", (20000, 20))))[1].size == (20000, 20)
+
+
+def test_longer_than_a_jpeg_can_be_is_refused():
+    with pytest.raises(DataError, match="too long for a JPEG"):
+        _stored(_png(Image.new("L", (66000, 1))))
+
+
+def test_a_truncated_jpeg_is_not_kept():
+    with pytest.raises(DataError, match="x: not an image"):
+        _stored(jpeg(random_image(0, 200, 200))[:-60])
+
+
+@pytest.mark.slow
+def test_flickr8k_for_real(tmp_path):
+    source = shared("data", "flickr8k")
+    manifest = prepare([source], tmp_path / "out").manifest
+    counts = {split: manifest.num_samples(split) for split in manifest.splits}
+    assert counts == {"dev": 1000, "none": 90, "test": 1000, "train": 5996}
+    assert manifest.failed == {}
+    num_captions = sum(
+        len(pair.captions) for split in counts for pair in read_pairs(tmp_path / "out", split)
+    )
+    assert num_captions == 40_430

@@ -1,0 +1,114 @@
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pgseg_core.data.transforms import (
+    CROP_RATIO,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    augment,
+    normalise,
+    random_box,
+    sample_generator,
+    to_tensor,
+)
+from tests.data.conftest import random_image
+
+
+@settings(deadline=None)
+@given(
+    width=st.integers(1, 500),
+    height=st.integers(1, 500),
+    low=st.floats(0.01, 1),
+    seed=st.integers(0, 100),
+)
+def test_a_box_lies_inside_the_image(width, height, low, seed):
+    box = random_box(width, height, (low, 1.0), sample_generator(seed, 0, "k"))
+    assert box.left >= 0
+    assert box.top >= 0
+    assert box.width >= 1
+    assert box.height >= 1
+    assert box.left + box.width <= width
+    assert box.top + box.height <= height
+
+
+def test_areas_and_ratios_are_as_asked_for():
+    generator = sample_generator(0, 0, "k")
+    boxes = [random_box(400, 400, (0.2, 0.6), generator) for _ in range(500)]
+    shares = np.array([box.width * box.height / 160_000 for box in boxes])
+    ratios = np.array([box.width / box.height for box in boxes])
+    assert shares.min() > 0.19
+    assert shares.max() < 0.61
+    assert abs(shares.mean() - 0.4) < 0.02
+    assert ratios.min() > CROP_RATIO[0] * 0.98
+    assert ratios.max() < CROP_RATIO[1] * 1.02
+    assert abs(np.log(ratios).mean()) < 0.02
+
+
+@pytest.mark.parametrize(("size", "box"), [((20000, 20), (27, 20)), ((20, 20000), (20, 27))])
+def test_a_very_long_image_gives_a_centred_box(size, box):
+    chosen = random_box(*size, (0.5, 1.0), sample_generator(0, 0, "k"))
+    assert (chosen.width, chosen.height) == box
+    assert abs(2 * chosen.left + chosen.width - size[0]) <= 1
+    assert abs(2 * chosen.top + chosen.height - size[1]) <= 1
+
+
+def test_the_whole_image_comes_back_when_all_of_it_is_asked_for():
+    image = random_image(0, 32, 32)
+    same = augment(image, size=32, scale=(1.0, 1.0), flip=0.0, generator=_Fixed())
+    mirrored = augment(image, size=32, scale=(1.0, 1.0), flip=1.0, generator=_Fixed())
+    assert np.array_equal(np.asarray(same), np.asarray(image))
+    assert np.array_equal(np.asarray(mirrored), np.asarray(image)[:, ::-1])
+
+
+class _Fixed(random.Random):
+    """Draws the middle of every range."""
+
+    def uniform(self, low, high):
+        return (low + high) / 2
+
+    def randint(self, low, high):
+        return (low + high) // 2
+
+    def random(self):
+        return 0.5
+
+
+def test_augmentation_depends_on_seed_epoch_and_key_only():
+    def view(seed, epoch, key):
+        generator = sample_generator(seed, epoch, key)
+        square = augment(random_image(1), size=16, scale=(0.1, 1.0), flip=0.5, generator=generator)
+        return np.asarray(square).tobytes()
+
+    assert view(1, 2, "a") == view(1, 2, "a")
+    assert len({view(1, 2, "a"), view(0, 2, "a"), view(1, 3, "a"), view(1, 2, "b")}) == 4
+
+
+def test_flips_come_as_often_as_asked_for():
+    image = Image.fromarray(np.array([[[0] * 3, [255] * 3]], dtype=np.uint8)).resize((8, 8), 0)
+    flipped = 0
+    for number in range(400):
+        generator = sample_generator(0, 0, str(number))
+        square = augment(image, size=8, scale=(1.0, 1.0), flip=0.25, generator=generator)
+        flipped += np.asarray(square)[4, 0, 0] > np.asarray(square)[4, -1, 0]
+    assert abs(flipped / 400 - 0.25) < 0.07
+
+
+def test_normalise_matches_the_formula():
+    image = to_tensor(random_image(0, 5, 7))
+    assert image.shape == (7, 5, 3)
+    assert image.dtype == torch.uint8
+    result = normalise(image)
+    assert result.shape == (3, 7, 5)
+    assert result.dtype == torch.float32
+    for channel in range(3):
+        expected = (image[2, 4, channel].item() / 255 - IMAGENET_MEAN[channel]) / IMAGENET_STD[
+            channel
+        ]
+        assert math.isclose(result[channel, 2, 4].item(), expected, abs_tol=1e-5)
