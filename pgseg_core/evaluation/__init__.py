@@ -1,0 +1,40 @@
+"""From predictions and masks to numbers that can be compared."""
+
+from pgseg_core.evaluation.baselines import Baseline, mask_baselines
+from pgseg_core.evaluation.metrics import SegmentationScores, class_pixels, confusion, scores
+from pgseg_core.evaluation.protocols import (
+    Protocol,
+    SetRules,
+    SystemRules,
+    class_list_hash,
+    load_protocol,
+    protocol_names,
+)
+from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, write_report
+from pgseg_core.evaluation.retrieval import RetrievalScores, retrieval_recalls
+from pgseg_core.evaluation.runner import (
+    SegmentationResult,
+    evaluate_segmentation,
+)
+
+__all__ = [
+    "TABLE_COLUMNS",
+    "Baseline",
+    "Protocol",
+    "Report",
+    "RetrievalScores",
+    "SegmentationResult",
+    "SegmentationScores",
+    "SetRules",
+    "SystemRules",
+    "class_list_hash",
+    "class_pixels",
+    "confusion",
+    "evaluate_segmentation",
+    "load_protocol",
+    "mask_baselines",
+    "protocol_names",
+    "retrieval_recalls",
+    "scores",
+    "write_report",
+]

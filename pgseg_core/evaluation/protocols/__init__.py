@@ -1,0 +1,19 @@
+"""Named protocols: everything besides the weights that a number depends on, as data files."""
+
+from pgseg_core.evaluation.protocols.protocol import (
+    Protocol,
+    SetRules,
+    SystemRules,
+    class_list_hash,
+    load_protocol,
+    protocol_names,
+)
+
+__all__ = [
+    "Protocol",
+    "SetRules",
+    "SystemRules",
+    "class_list_hash",
+    "load_protocol",
+    "protocol_names",
+]

@@ -1,0 +1,145 @@
+"""What a protocol fixes, and how it is read from its file by name."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from pgseg_core.errors import ConfigError
+
+_STRICT = ConfigDict(extra="forbid")
+_FILES = resources.files("pgseg_core.evaluation.protocols")
+
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemRules:
+    """What one published system chose for one set."""
+
+    __pydantic_config__ = _STRICT
+
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    """Background threshold, on the best class probability."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Class names of the set, and what the system's prompts say instead."""
+
+    def rename(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names that go into prompts, in the same order."""
+        return tuple(self.renamed.get(name, name) for name in class_names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetRules:
+    """What the protocol fixes for one set."""
+
+    __pydantic_config__ = _STRICT
+
+    title: str
+    """The set's name in tables."""
+    split: str
+    """The part that is evaluated."""
+    num_images: Count
+    """Images of that part. A number on fewer is not the set's number."""
+    num_classes: Count
+    """Classes, background included (c)."""
+    background: Literal["capped_threshold", "none"]
+    """Which pixels become class 0: `capped_threshold` those whose best class probability is below
+    min(threshold, the image's best); `none` when the set has no background class."""
+    unlabelled: Literal["ignore", "background"]
+    """What pixels without ground truth are: not counted, or background."""
+    systems: Mapping[str, SystemRules]
+    """Choices that differ between published systems, by the system's name."""
+
+    def system(self, name: str) -> SystemRules:
+        """Return one system's choices.
+
+        Raises:
+            ConfigError: The protocol knows no such system on this set.
+        """
+        if name not in self.systems:
+            raise _unknown(f"no thresholds of '{name}' on {self.title}", name, self.systems)
+        return self.systems[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything besides the weights that a zero-shot segmentation number depends on."""
+
+    __pydantic_config__ = _STRICT
+
+    id: str
+    """The name that every report carries."""
+    source: str
+    """Where the facts come from."""
+    short_side: Count
+    """Images are resized, keeping their ratio, to this short side in pixels."""
+    long_side: Count
+    """... unless the long side would then exceed this many."""
+    window: Count
+    """Side of the sliding window, in pixels."""
+    stride: Count
+    """Step of the sliding window, in pixels."""
+    templates: str
+    """Name of the prompt template set."""
+    top_k: Count | None
+    """Classes kept for an image, ranked by the image's own feature; None keeps all."""
+    datasets: Mapping[str, SetRules]
+    """Rules of each set, by the set's name."""
+
+    def dataset(self, name: str) -> SetRules:
+        """Return the rules of one set.
+
+        Raises:
+            ConfigError: The protocol says nothing about this set.
+        """
+        if name not in self.datasets:
+            raise _unknown(f"protocol {self.id} says nothing about '{name}'", name, self.datasets)
+        return self.datasets[name]
+
+
+def protocol_names() -> list[str]:
+    """Return the names of the protocols that come with pgseg, sorted."""
+    return sorted(Path(file.name).stem for file in _FILES.iterdir() if file.name.endswith(".yaml"))
+
+
+def load_protocol(name: str) -> Protocol:
+    """Read a protocol by its name.
+
+    Raises:
+        ConfigError: There is no protocol of this name.
+    """
+    names = protocol_names()
+    if name not in names:
+        raise _unknown(f"no protocol called '{name}'", name, names)
+    values = yaml.safe_load((_FILES / f"{name}.yaml").read_text("utf-8"))
+    return TypeAdapter(Protocol).validate_python(values)
+
+
+def class_list_hash(class_names: Sequence[str], prompts: Sequence[Sequence[str]]) -> str:
+    """Name a class list by what it says: equal hashes mean equal names and prompts in one order.
+
+    Args:
+        class_names: Names in the order of the mask's labels.
+        prompts: For each class, the texts that stand for it; none for a background without prompt.
+
+    Returns:
+        The first 12 hexadecimal digits of a SHA-256, the same on every machine.
+    """
+    pairs = [[name, list(texts)] for name, texts in zip(class_names, prompts, strict=True)]
+    text = json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+
+
+def _unknown(sentence: str, name: str, known: Iterable[str]) -> ConfigError:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    guess = f"Did you mean {close[0]}? " if close else ""
+    return ConfigError(sentence, hint=f"{guess}Known: {', '.join(known)}")

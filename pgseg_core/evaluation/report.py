@@ -1,0 +1,149 @@
+"""A number together with everything it depends on, as JSON, CSV and rows for a terminal."""
+
+import csv
+import io
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pgseg_core.atomic import whole_file
+from pgseg_core.errors import DataError
+from pgseg_core.evaluation.metrics import SegmentationScores
+from pgseg_core.version import VERSION
+
+TABLE_COLUMNS = ("class", "IoU %", "accuracy %", "pixels %")
+"""Headings of `Report.table_rows`."""
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of pgseg, torch and python that are running."""
+    return {
+        "pgseg": VERSION,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One segmentation result of one set under one protocol."""
+
+    protocol: str
+    """Id of the protocol."""
+    dataset: str
+    """Name of the set, its part included."""
+    class_names: tuple[str, ...]
+    """Names in the order of the mask's labels (c of them)."""
+    class_hash: str
+    """`class_list_hash` of the names and prompts."""
+    threshold: float | None
+    """Background threshold; None when the set has no background."""
+    templates: str
+    """Name of the prompt template set."""
+    weights: str
+    """Where the weights came from."""
+    weights_hash: str
+    """Hash of the weights' file."""
+    images_seen: int
+    """Images that were segmented and counted."""
+    images_skipped: int
+    """Images that could not be read; their pixels are missing from the scores."""
+    scores: SegmentationScores
+    versions: Mapping[str, str] = field(default_factory=installed_versions)
+    """Versions of pgseg, torch and python."""
+
+    def to_json(self) -> str:
+        """Return the report as JSON text; a score that is nan becomes null."""
+        return json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False) + "\n"
+
+    def to_csv(self) -> str:
+        """Return one line a class: index, name, IoU, accuracy, pixels; nan becomes empty."""
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(("index", "class", "iou", "accuracy", "pixels"))
+        for index, name in enumerate(self.class_names):
+            shares = (self.scores.iou[index], self.scores.accuracy[index])
+            cells = ("" if math.isnan(share) else f"{share:.6f}" for share in shares)
+            lines.writerow((index, name, *cells, self.scores.pixels[index]))
+        return text.getvalue()
+
+    def table_rows(self) -> tuple[tuple[str, ...], ...]:
+        """Return one row a class under `TABLE_COLUMNS`, in percent with one digit."""
+        total = sum(self.scores.pixels)
+        return tuple(
+            (name, percent(iou), percent(accuracy), percent(pixels / total if total else math.nan))
+            for name, iou, accuracy, pixels in zip(
+                self.class_names,
+                self.scores.iou,
+                self.scores.accuracy,
+                self.scores.pixels,
+                strict=True,
+            )
+        )
+
+    def summary_rows(self) -> tuple[tuple[str, str], ...]:
+        """Return the means and what they depend on as (name, value) rows."""
+        scores = self.scores
+        foreground = scores.foreground_miou
+        skipped = f", {self.images_skipped} skipped" if self.images_skipped else ""
+        return (
+            ("mIoU %", percent(scores.miou)),
+            *(() if foreground is None else (("mIoU % without background", percent(foreground)),)),
+            ("pixel accuracy % (aAcc)", percent(scores.aacc)),
+            ("mean class accuracy % (mAcc)", percent(scores.macc)),
+            ("set", f"{self.dataset} ({self.images_seen} images{skipped})"),
+            ("protocol", self.protocol),
+            ("classes", f"{len(self.class_names)} ({self.class_hash})"),
+            ("templates", self.templates),
+            ("threshold", "none" if self.threshold is None else f"{self.threshold:g}"),
+            ("weights", f"{self.weights} ({self.weights_hash})"),
+        )
+
+
+def percent(share: float) -> str:
+    """Write a share from 0 to 1 in percent with one digit; nan as a dash."""
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Write `report.json` and `classes.csv` into a folder, which is made if need be.
+
+    Both are first written beside their place and then renamed over what was there, the JSON last:
+    a reader never meets half a file.
+
+    Returns:
+        The path of `report.json`.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    try:
+        with (
+            whole_file(folder / "report.json") as numbers,
+            whole_file(folder / "classes.csv") as table,
+        ):
+            table.write_text(report.to_csv(), "utf-8")
+            numbers.write_text(report.to_json(), "utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the report cannot be written ({error.strerror})",
+            hint="Give another folder with --out.",
+        ) from None
+    return folder / "report.json"
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace nan, which JSON does not know, by None."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(below) for below in value]
+    return value

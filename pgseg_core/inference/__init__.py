@@ -1,0 +1,1 @@
+"""From a photo and class names to a label for every pixel."""

@@ -1,0 +1,56 @@
+"""From group and class vectors to each group's class scores (protocol `groupvit`, steps 4 to 6)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def class_embedding(prompts: Float[Tensor, "p e"]) -> Float[Tensor, " e"]:
+    """Average the vectors of a class's prompts, then scale the mean to length 1 (step 4)."""
+    return F.normalize(prompts.mean(dim=0), dim=-1)
+
+
+def class_scores(
+    groups: Float[Tensor, "b g e"],
+    image: Float[Tensor, "b e"],
+    classes: Float[Tensor, "c e"],
+    scale: Float[Tensor, ""],
+    *,
+    top_k: int = 5,
+) -> Float[Tensor, "b g c"]:
+    """Score every class for every group (step 5).
+
+    The product of two softmaxes over the classes: one over all of them, one over the `top_k` that
+    fit the whole image best.
+
+    Args:
+        groups: Group vectors, any length.
+        image: Image vectors, any length.
+        classes: Class vectors, any length.
+        scale: 1 / temperature of the contrastive loss.
+        top_k: How many classes an image may show; all of them when there are fewer.
+
+    Returns:
+        Scores in [0, 1]; 0 for classes outside the image's best.
+    """
+    classes = F.normalize(classes, dim=-1)
+    affinity = scale * F.normalize(groups, dim=-1) @ classes.mT  # (b, g, c)
+    image_affinity = F.normalize(image, dim=-1) @ classes.mT  # (b, c)
+    best = image_affinity.topk(min(top_k, len(classes)), dim=-1).indices
+    outside = torch.ones_like(image_affinity, dtype=torch.bool).scatter_(1, best, value=False)
+    among_best = affinity.masked_fill(outside[:, None, :], -torch.inf).softmax(dim=-1)
+    return affinity.softmax(dim=-1) * among_best
+
+
+def with_background(
+    scores: Float[Tensor, "b g c"], threshold: float
+) -> Float[Tensor, "b g c_plus_1"]:
+    """Put a background class in front (step 6).
+
+    Its score is 1 for a group whose best class stays below min(threshold, the image's best score of
+    all), and 0 otherwise: the surest group is never background by the threshold alone.
+    """
+    best = scores.amax(dim=-1, keepdim=True)  # (b, g, 1)
+    bar = best.amax(dim=1, keepdim=True).clamp(max=threshold)
+    return torch.cat([(best < bar).to(scores.dtype), scores], dim=-1)

@@ -1,0 +1,78 @@
+"""Where regions of a label map end, and where in a region a name fits."""
+
+import numpy as np
+from jaxtyping import Bool, Integer
+from scipy import ndimage
+
+_WORKING_SIDE = 256  # places are searched on a map reduced to this many cells a side
+
+
+def region_edges(labels: Integer[np.ndarray, "h w"], width: int = 1) -> Bool[np.ndarray, "h w"]:
+    """Mark the pixels on a border between two labels.
+
+    Args:
+        labels: A label for every pixel.
+        width: Thickness of the line, in pixels.
+    """
+    edges = np.zeros(labels.shape, dtype=bool)
+    edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edges[1:] |= labels[1:] != labels[:-1]
+    if width > 1:
+        edges = ndimage.maximum_filter(edges, size=width)
+    return edges
+
+
+def resize_labels(
+    labels: Integer[np.ndarray, "h w"], size: tuple[int, int]
+) -> Integer[np.ndarray, "H W"]:
+    """Resize a label map by taking the label at the centre of each new cell.
+
+    Args:
+        labels: A label for every pixel.
+        size: New height and width.
+    """
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for new, old in zip(size, labels.shape, strict=True)
+    )
+    resized: np.ndarray = labels[rows[:, None], columns]
+    return resized
+
+
+def label_counts(labels: Integer[np.ndarray, "h w"], count: int) -> Integer[np.ndarray, " c"]:
+    """Count the pixels of labels 0 to `count` - 1; other labels are not counted."""
+    total = np.zeros(count, dtype=np.int64)
+    for rows in np.array_split(labels, max(1, labels.size >> 22)):  # 4 Mpx of copies at a time
+        known = rows[(rows >= 0) & (rows < count)].astype(np.int64)
+        total += np.bincount(known, minlength=count)
+    return total
+
+
+def place_box(mask: Bool[np.ndarray, "h w"], box: tuple[float, float]) -> tuple[int, int] | None:
+    """Find where a box, such as a name's, lies deepest inside the largest part of a region.
+
+    Args:
+        mask: The region.
+        box: Height and width to fit, in pixels.
+
+    Returns:
+        Row and column of the box's centre, or None where it does not fit.
+    """
+    height, width = mask.shape
+    size = (min(height, _WORKING_SIDE), min(width, _WORKING_SIDE))
+    small = resize_labels(mask.astype(np.uint8), size) > 0
+    cell = (height / size[0], width / size[1])
+    parts, num_parts = ndimage.label(small)
+    if num_parts == 0:
+        return None
+    part = parts == np.bincount(parts.ravel())[1:].argmax() + 1
+    cells = tuple(max(1, round(side / step)) for side, step in zip(box, cell, strict=True))
+    inside = ndimage.uniform_filter(part.astype(np.float32), size=cells, mode="constant")
+    depth = ndimage.distance_transform_edt(np.pad(part, 1), sampling=cell)[1:-1, 1:-1]
+    depth[inside < 0.97] = 0  # a ragged corner of the box may stick out
+    if not depth.any():
+        return None
+    rows, columns = np.nonzero(depth >= 0.9 * depth.max())
+    middle = ndimage.center_of_mass(part)  # among places equally deep, the most central
+    nearest = np.hypot((rows - middle[0]) * cell[0], (columns - middle[1]) * cell[1]).argmin()
+    return int((rows[nearest] + 0.5) * cell[0]), int((columns[nearest] + 0.5) * cell[1])

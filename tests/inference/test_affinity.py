@@ -1,0 +1,39 @@
+"""Class scores of groups: the protocol's steps as written, and their properties."""
+
+import torch
+
+from pgseg_core.inference.affinity import class_embedding, class_scores, with_background
+from tests.npr.test_em import draw
+
+
+def test_scores_equal_the_protocol_step_by_step():
+    groups, image, classes = draw(1, 2, 3, 8), draw(2, 2, 8), draw(3, 7, 8)
+    scores = class_scores(groups, image, classes, torch.tensor(9.0), top_k=4)
+    for b in range(2):
+        unit = [c / c.norm() for c in classes]
+        best = sorted(range(7), key=lambda c: -float(image[b] @ unit[c]))[:4]
+        for g in range(3):
+            cosines = torch.stack([9 * (groups[b, g] / groups[b, g].norm()) @ c for c in unit])
+            overall = cosines.softmax(0)
+            among = torch.zeros(7, dtype=torch.float64)
+            among[best] = cosines[best].softmax(0)
+            torch.testing.assert_close(scores[b, g], overall * among)
+
+
+def test_fewer_classes_than_top_k():
+    scores = class_scores(draw(1, 1, 2, 4), draw(2, 1, 4), draw(3, 2, 4), torch.tensor(5.0))
+    torch.testing.assert_close(scores.sqrt().sum(-1), torch.ones(1, 2, dtype=torch.float64))
+
+
+def test_background_takes_groups_below_the_bar():
+    scores = torch.tensor([[[0.6, 0.1], [0.3, 0.2]]])
+    assert with_background(scores, 0.5)[0, :, 0].tolist() == [0.0, 1.0]
+    # The bar never rises above the image's best score: the surest group stays.
+    assert with_background(scores, 0.95)[0, :, 0].tolist() == [0.0, 1.0]
+    assert with_background(scores, 0.2)[0, :, 0].tolist() == [0.0, 0.0]
+
+
+def test_class_embedding_is_the_unit_mean():
+    prompts = draw(4, 3, 5)
+    mean = prompts.mean(0)
+    torch.testing.assert_close(class_embedding(prompts), mean / mean.norm())
