@@ -1,0 +1,1 @@
+"""Engines that run training steps, and the registry that finds them."""

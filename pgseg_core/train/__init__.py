@@ -1,0 +1,1 @@
+"""From batches to weights: the task, the optimiser, the loop."""

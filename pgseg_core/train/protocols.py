@@ -1,0 +1,96 @@
+"""What training asks of a backend. A third party implements these three."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from pgseg_core.comm import Collectives
+from pgseg_core.config import TrainConfig
+from pgseg_core.data.batch import Batch
+from pgseg_core.train.schedule import Schedule
+from pgseg_core.train.task import TrainTask
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one optimiser step did, in plain numbers."""
+
+    loss: float
+    terms: dict[str, float]
+    """Parts of the loss before their weights, averaged over micro-batches."""
+    grad_norm: float
+    """Norm of all gradients before clipping."""
+    lr: float
+    skipped: bool = False
+    """True when half-precision gradients overflowed and the weights were left alone."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs optimiser steps on a task. Precision, accumulation and clipping live in here."""
+
+    def step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
+        """Run one optimiser step: forward, backward, clip, update, prototype banks.
+
+        The random numbers of a step depend on the seed, the step and the rank alone.
+
+        Args:
+            micro_batches: This rank's share of the step, in `train.accumulate` parts.
+            step: Number of the step, from 0; decides learning rate and noise.
+
+        Raises:
+            TrainingError: The loss or a gradient is not finite; the weights are left as they were.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the optimiser's state into an existing folder (every rank calls it)."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read back what `save` wrote (every rank calls it)."""
+        ...
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """Return the model's whole state on rank 0, None on the others (every rank calls it)."""
+        ...
+
+
+@runtime_checkable
+class Session(Protocol):
+    """An open backend: this process's device and its place among the others."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        ...
+
+    @property
+    def comm(self) -> Collectives:
+        """The collectives of this run."""
+        ...
+
+    def wrap(self, task: TrainTask, config: TrainConfig, schedule: Schedule) -> Engine:
+        """Move the task to the device and make an engine for it."""
+        ...
+
+    def close(self) -> None:
+        """Leave the process group and free what was opened."""
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A way to run training; registered under the entry-point group `pgseg.backends`."""
+
+    def open(self, config: TrainConfig) -> Session:
+        """Join or start the processes that take part.
+
+        Raises:
+            BackendError: This machine or installation cannot run it.
+        """
+        ...

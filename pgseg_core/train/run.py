@@ -1,0 +1,117 @@
+"""One run from configuration to weights: assembles data, model, engine and loop."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from pgseg_core.checkpoint import load_checkpoint, load_weights
+from pgseg_core.config import Config
+from pgseg_core.data.pipeline import TrainingReader
+from pgseg_core.data.shards import find_shards
+from pgseg_core.model import build_model
+from pgseg_core.text.nouns import find_nouns
+from pgseg_core.text.tokenizer import Tokenizer
+from pgseg_core.train.loop import Hook, fit
+from pgseg_core.train.protocols import Backend
+from pgseg_core.train.run_folder import RunFolder
+from pgseg_core.train.schedule import make_schedule
+from pgseg_core.train.task import TrainTask
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run is about to do, for whoever shows it."""
+
+    num_samples: int
+    steps_per_epoch: int
+    steps: int
+    start_step: int
+    num_parameters: int
+    device: str
+    world_size: int
+
+
+def train(
+    config: Config,
+    backend: Backend,
+    run: RunFolder,
+    *,
+    resume: bool = False,
+    on_start: Callable[[Start], None] = lambda _: None,
+    hooks: Sequence[Hook] = (),
+    save_now: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Train, or go on training.
+
+    Everything that can be wrong with configuration, data and device is found before the run folder
+    is made. A resumed run takes the same steps as one that never stopped: order of the data, noise
+    and schedule are functions of the seed and the step.
+
+    Args:
+        config: The whole configuration.
+        backend: Runs the steps.
+        run: The folder to write to.
+        resume: Go on from the folder's newest good checkpoint; from the start if there is none.
+        on_start: Told what is about to happen.
+        hooks: Called after every step.
+        save_now: Asked after every step; True ends the run after a checkpoint.
+
+    Returns:
+        Where the run stands: `step` and `finished`, and the last step's `loss` if one was done.
+
+    Raises:
+        PgsegError: Configuration, data, device or losses do not allow it.
+    """
+    with closing(backend.open(config.train)) as session:
+        comm = session.comm
+        reader = TrainingReader(
+            find_shards(config.data.shards, config.data.split),
+            config.data,
+            image_size=config.model.image.image_size,
+            tokenize=Tokenizer(config.model.text.context_length),
+            batch_size=config.train.batch_size // comm.world_size,
+            seed=config.train.seed,
+            rank=comm.rank,
+            world_size=comm.world_size,
+            find_nouns=find_nouns,
+        )
+        schedule = make_schedule(config.train, steps_per_epoch=reader.steps_per_epoch)
+        model = build_model(config.model, comm=comm, seed=config.train.seed)
+        task = TrainTask(model, comm)
+        num_parameters = sum(parameter.numel() for parameter in model.parameters())
+        start_step = 0
+        newest = run.newest() if resume else None
+        if newest is not None:
+            checkpoint = load_checkpoint(newest)
+            load_weights(model, checkpoint.weights, origin=str(newest))
+            start_step = int(checkpoint.state["step"])
+        engine = session.wrap(task, config.train, schedule)
+        if newest is not None:
+            engine.load(newest)
+        if resume:
+            run.rewind_log(start_step)
+        else:
+            run.create(config)
+        on_start(
+            Start(
+                num_samples=reader.num_samples,
+                steps_per_epoch=reader.steps_per_epoch,
+                steps=schedule.steps,
+                start_step=start_step,
+                num_parameters=num_parameters,
+                device=str(session.device),
+                world_size=comm.world_size,
+            )
+        )
+        return fit(
+            engine,
+            reader.batches(start_step),
+            config,
+            schedule,
+            run,
+            steps_per_epoch=reader.steps_per_epoch,
+            start_step=start_step,
+            hooks=hooks,
+            save_now=save_now,
+        )

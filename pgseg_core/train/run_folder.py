@@ -1,0 +1,107 @@
+"""A run on disk: its configuration, log, curves and checkpoints.
+
+runs/a/config.yaml                 the whole configuration
+runs/a/log.jsonl                   one line every `train.log_every` steps
+runs/a/tensorboard/                the same as curves
+runs/a/checkpoints/step-0000500/   weights, configuration, optimiser; the newest few
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pgseg_core.atomic import whole_file, whole_folder
+from pgseg_core.checkpoint import list_checkpoints, write_checkpoint
+from pgseg_core.checkpoint.store import CHECKPOINTS, load_checkpoint
+from pgseg_core.config import Config, config_values, load_config
+from pgseg_core.errors import CheckpointError, ConfigError
+from pgseg_core.train.protocols import Engine
+
+CONFIG, LOG, CURVES = "config.yaml", "log.jsonl", "tensorboard"
+
+
+class RunFolder:
+    """Owns every path of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self, config: Config) -> None:
+        """Start a new run here.
+
+        Raises:
+            ConfigError: Another run is here already.
+        """
+        if (self.path / CONFIG).exists():
+            raise ConfigError(
+                f"{self.path} already holds a run",
+                hint=f"Continue it: pgseg train --resume {self.path}   or choose another --out",
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.path / CONFIG) as file:
+            file.write_text(yaml.safe_dump(config_values(config), sort_keys=False), "utf-8")
+
+    def config(self) -> Config:
+        """Read the run's configuration.
+
+        Raises:
+            ConfigError: There is no run here.
+        """
+        if not (self.path / CONFIG).is_file():
+            raise ConfigError(
+                f"{self.path} holds no run to resume", hint="Start one: pgseg train --out ..."
+            )
+        return load_config(self.path / CONFIG)
+
+    def save(self, config: Config, engine: Engine, state: dict[str, Any]) -> Path:
+        """Write a checkpoint, whole or not at all, and drop the oldest beyond `train.keep_last`.
+
+        Args:
+            config: The run's configuration.
+            engine: Supplies weights and optimiser state.
+            state: Holds `step`, the number of steps done, which names the folder.
+        """
+        path = self.path / CHECKPOINTS / f"step-{state['step']:07d}"
+        weights = engine.weights()
+        with whole_folder(path) as folder:
+            if weights is not None:
+                write_checkpoint(folder, config, weights, state)
+            engine.save(folder)
+        for old in list_checkpoints(self.path)[: -config.train.keep_last]:
+            shutil.rmtree(old)
+        return path
+
+    def newest(self) -> Path | None:
+        """Return the newest checkpoint that opens; None when there is none yet."""
+        for path in reversed(list_checkpoints(self.path)):
+            try:
+                load_checkpoint(path)
+            except CheckpointError:
+                continue
+            return path
+        return None
+
+    def append_log(self, entry: dict[str, Any]) -> None:
+        """Add a line to the log."""
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return the log's lines; a line cut off by a crash is left out."""
+        entries = []
+        log = self.path / LOG
+        for line in log.read_text("utf-8").splitlines() if log.exists() else []:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue
+        return entries
+
+    def rewind_log(self, step: int) -> None:
+        """Forget the lines after a step: a resumed run writes them again."""
+        kept = [entry for entry in self.read_log() if entry["step"] <= step]
+        with whole_file(self.path / LOG) as file:
+            file.write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf-8")

@@ -1,0 +1,162 @@
+"""The losses of a batch: which parameters each term moves, and what forward leaves alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pgseg_core.comm import LocalCollectives
+from pgseg_core.config import ModelConfig
+from pgseg_core.data.batch import Batch
+from pgseg_core.model import PGSeg, build_model
+from pgseg_core.train.task import TrainTask
+from tests.tiny import tiny_batch, tiny_model_config
+
+
+def make_task(**npr: object) -> TrainTask:
+    config = tiny_model_config()
+    config = replace(config, npr=replace(config.npr, **npr))
+    return TrainTask(build_model(config), LocalCollectives()).train()
+
+
+def gradients(loss: torch.Tensor, model: PGSeg) -> dict[str, float]:
+    """The gradient norm of every parameter that the loss reaches."""
+    named = dict(model.named_parameters())
+    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True, retain_graph=True)
+    return {
+        name: float(gradient.norm())
+        for name, gradient in zip(named, found, strict=True)
+        if gradient is not None and gradient.norm() > 0
+    }
+
+
+def test_total_is_the_weighted_sum():
+    task = make_task(weight=0.3, text_weight=0.2)
+    output = task(tiny_batch())
+    terms = output.terms
+    expected = terms["info_nce"] + 0.3 * (
+        terms["i_npr_1"] + terms["i_npr_2"] + 0.2 * terms["t_npr"]
+    )
+    torch.testing.assert_close(output.loss.detach(), expected)
+
+
+def test_multi_label_is_added():
+    batch = tiny_batch()
+    nouns = batch.tokens[:, None].expand(-1, 2, -1).contiguous()
+    output = make_task(weight=0.0)(replace(batch, noun_tokens=nouns))
+    total = output.terms["info_nce"] + output.terms["multi_label"]
+    torch.testing.assert_close(output.loss.detach(), total)
+
+
+def test_groupvit_has_one_term_and_no_banks():
+    output = make_task(enabled=False)(tiny_batch())
+    assert set(output.terms) == {"info_nce"}
+    assert output.bank_means == {}
+
+
+@pytest.mark.parametrize("source", ["words", "batch"])
+def test_text_prototypes_move_the_group_tokens_and_not_the_text(source):
+    task = make_task(text_source=source)
+    batch = tiny_batch()
+    image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
+    groups, estimate = task._text_prototypes(image, text, batch.tokens)
+    loss = task._pair(groups, estimate.prototypes.expand(len(groups), -1, -1)).loss
+    moved = gradients(loss, task.model)
+    assert "image_encoder.stages.1.group_tokens" in moved
+    assert "image_encoder.stages.0.group_tokens" in moved
+    assert "prototype_logit_scale" in moved
+    assert not any(name.startswith("text_") for name in moved)
+
+
+def test_image_prototypes_move_the_encoder_and_not_the_projectors():
+    task = make_task()
+    image = task.model.encode_image(tiny_batch().images)
+    stage = image.stages[0]
+    moved = gradients(task._pair(stage.queries, stage.estimate.prototypes).loss, task.model)
+    assert "image_encoder.stages.0.group_tokens" in moved
+    assert not any("projector" in name or "text" in name for name in moved)
+    assert not any(".stages.1." in name for name in moved)
+
+
+def test_released_text_prototypes_carry_no_gradient_worth_the_name():
+    """The cosine of two scalars is +-1 whatever they are (method: defect 4)."""
+    task = make_task(variant="released", text_source="channels")
+    batch = tiny_batch()
+    image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
+    groups, estimate = task._text_prototypes(image, text, batch.tokens)
+    similarity = torch.nn.functional.normalize(groups, dim=-1)
+    assert set(similarity.round(decimals=5).flatten().tolist()) <= {-1.0, 0.0, 1.0}
+    assert estimate.prototypes.shape[-1] == 1
+
+
+def test_padding_and_special_tokens_do_not_reach_the_text_prototypes():
+    task = make_task().eval()
+    batch = tiny_batch()
+    image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
+    _, estimate = task._text_prototypes(image, text, batch.tokens)
+    shares = estimate.responsibility  # (b, k, t)
+    for index, tokens in enumerate(batch.tokens):
+        end = int(tokens.argmax())
+        inside = shares[index].sum(0)
+        assert inside[0] == 0, "the start token"
+        assert inside[end:].eq(0).all(), "the end token and the padding"
+        torch.testing.assert_close(inside[1:end], torch.ones(end - 1))
+
+
+def test_image_stages_choose_the_terms():
+    assert "i_npr_2" not in make_task(image_stages=(0,))(tiny_batch()).terms
+    assert "t_npr" not in make_task(text_source="none")(tiny_batch()).terms
+
+
+def test_forward_leaves_the_banks_alone_and_the_loop_moves_them():
+    task = make_task()
+    before = {name: bank.clone() for name, bank in task.model.banks().items()}
+    output = task(tiny_batch())
+    assert all(bank.equal(before[name]) for name, bank in task.model.banks().items())
+    task.model.move_banks(output.bank_means)
+    for name, bank in task.model.banks().items():
+        expected = 0.9 * before[name] + 0.1 * output.bank_means[name]
+        torch.testing.assert_close(bank, expected)
+    assert set(before) == {"image.0", "image.1", "text"}
+
+
+def test_forward_at_test_time_is_pure():
+    model = make_task().model.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batch = tiny_batch()
+    with torch.no_grad():
+        first = model.encode_image(batch.images).feature
+        second = model.encode_image(batch.images).feature
+    assert first.equal(second)
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("depths", "groups"), [((1, 0), (3,)), ((1, 1, 1), (6, 2)), ((1, 1, 1, 0), (8, 4, 2))]
+)
+def test_any_number_of_stages_and_groups(depths, groups):
+    base = tiny_model_config()
+    config: ModelConfig = replace(base, image=replace(base.image, depths=depths, num_groups=groups))
+    task = TrainTask(build_model(config), LocalCollectives()).train()
+    output = task(tiny_batch())
+    output.loss.backward()
+    assert output.loss.isfinite()
+    assert f"i_npr_{len(groups)}" in output.terms
+
+
+def test_oblong_and_larger_images_at_test_time():
+    model = build_model(tiny_model_config()).eval()
+    with torch.no_grad():
+        output = model.encode_image(torch.randn(1, 3, 48, 80))
+    assert output.grid == (6, 10)
+    assert output.group_maps().shape == (1, 4, 60)
+    torch.testing.assert_close(output.group_maps().sum(1), torch.ones(1, 60))
+
+
+def test_trimming_the_padding_changes_nothing():
+    model = build_model(tiny_model_config()).eval()
+    batch: Batch = tiny_batch()
+    longer = torch.nn.functional.pad(batch.tokens, (0, 4))
+    with torch.no_grad():
+        short, long = model.encode_text(batch.tokens), model.encode_text(longer)
+    assert short.feature.equal(long.feature)
