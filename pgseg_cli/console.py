@@ -1,0 +1,69 @@
+"""The terminal: messages and progress on standard error, data on standard output."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pgseg_core.errors import PgsegError
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_error(error: PgsegError) -> None:
+    """Print what is wrong, and below it what to type next."""
+    messages.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.hint:
+        messages.print(f"[dim]{escape(error.hint)}[/]")
+
+
+def say(text: str) -> None:
+    """Print a message; its square brackets are taken literally."""
+    messages.print(escape(text))
+
+
+def next_step(*commands: str) -> None:
+    """Print what to type next."""
+    messages.print("[dim]next:[/]")
+    for command in commands:
+        messages.print(f"  {escape(command)}")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table: the first column to the left, the others, numbers, to the right."""
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(escape(column), justify="right" if position else "left")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    messages.print(table)
+
+
+def print_json(values: Any) -> None:
+    """Print data on standard output."""
+    sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar; yields a function to call with (done, total, a few words beside the bar)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[beside]}"),
+    )
+    with Progress(*columns, console=messages) as bar:
+        task = bar.add_task(what, total=None, beside="")
+
+        def update(done: int, total: int, beside: str = "") -> None:
+            bar.update(task, completed=done, total=total, beside=escape(beside))
+
+        yield update

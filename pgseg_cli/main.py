@@ -1,0 +1,47 @@
+"""The `pgseg` program: registers the commands, and prints errors in one place.
+
+Nothing here or in the command modules' top levels imports torch, open_clip, webdataset, scipy or
+PIL: `--help` answers at once, and each command imports what it needs inside its function.
+"""
+
+import os
+import sys
+
+import typer
+
+from pgseg_cli.commands import backends, convert, data, evaluate, segment, train, viz
+from pgseg_cli.console import print_error
+from pgseg_core.errors import PgsegError
+
+app = typer.Typer(
+    name="pgseg",
+    help="Learn to segment images into classes named in words, from image-text pairs alone.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("segment")(segment.segment)
+app.command("eval")(evaluate.evaluate)
+app.add_typer(viz.app, name="viz")
+app.command("convert")(convert.convert)
+app.command("backends")(backends.backends)
+
+
+def run() -> None:
+    """Run the program: exit code 0, 2 for what the user can put right, 130 for an interrupt."""
+    try:
+        app()
+    except PgsegError as error:
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our standard output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,130 @@
+"""Bad input: one sentence that names what is wrong, the next thing to type, exit code 2."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.conftest import write_table
+
+
+def photo(path, mode="RGB", size=(40, 30), **options):
+    noise = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(path, **options)
+    return path
+
+
+def assert_refused(result, *parts):
+    assert result.code == 2, result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
+    for part in parts:
+        assert part in result.words
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("segment gone.jpg -c sky", ["gone.jpg: no such image or folder"]),
+        ("segment empty -c sky", ["no image in empty"]),
+        ("segment zero.jpg -c sky", ["zero.jpg"]),
+        ("segment text.jpg -c sky", ["text.jpg"]),
+        ("segment cut.jpg -c sky", ["cut.jpg"]),
+        ('segment good.jpg -c ""', ["the class list is empty"]),
+        ('segment good.jpg -c "sky,,road"', ["empty name"]),
+        ('segment good.jpg -c "sky,Sky"', ["named twice"]),
+        ("segment good.jpg -c @gone.txt", ["gone.txt"]),
+        ("segment good.jpg -c sky --weights gone", ["gone: no such weights", "pgseg train"]),
+        ("segment good.jpg -c sky --weights empty", ["holds no model.safetensors"]),
+        ("segment good.jpg -c sky --templates gone", ["'gone' is neither a built-in set"]),
+        ("segment good.jpg -c sky --device cuda", ["no cuda device"]),
+        ("segment good.jpg good.jpg -c sky", ["two photos are called good"]),
+        ("train --preset pgseg-tinny", ["Did you mean pgseg-tiny?"]),
+        ("train --set model.npr.treshold=1", ["unknown option", "model.npr.threshold"]),
+        ("train --set train.batch_size=zero", ["train.batch_size"]),
+        ("train --data gone", ["gone"]),
+        ("train --backend gone", ["no backend called 'gone'", "single"]),
+        ("train --resume gone", ["gone holds no run"]),
+        ("train --resume gone --data here", ["--resume goes on with a run"]),
+        ("data prepare gone.tsv", ["gone.tsv"]),
+        ("data prepare photos --caption-column words", ["words", "caption"]),
+        ("data prepare empty", ["empty"]),
+        ("eval --dataset voc12", ["where is voc12?", "--data-root"]),
+        ("eval --dataset voc12 --data-root empty", ["voc12"]),
+        ("eval --dataset nonsense --data-root empty", ["nonsense"]),
+        ("eval --protocol gone --data-root empty", ["no protocol called 'gone'"]),
+        ("convert good.jpg --out new", ["not a readable .pth file"]),
+        ("viz prototypes gone.jpg", ["gone.jpg"]),
+    ],
+)
+def test_refused_in_one_sentence(pgseg, here, line, parts):
+    (here / "empty").mkdir()
+    (here / "zero.jpg").write_bytes(b"")
+    (here / "text.jpg").write_text("not a photo")
+    photo(here / "good.jpg")
+    whole = (here / "good.jpg").read_bytes()
+    (here / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    write_table(here / "photos", 2)
+    assert_refused(pgseg(line), *parts)
+    assert not (here / "segmented").exists()
+    assert not (here / "new").exists()
+
+
+def test_without_data_or_weights_the_remedy_is_named(pgseg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photo(tmp_path / "good.jpg")
+    assert_refused(pgseg("train"), "no prepared data in this folder", "pgseg data prepare")
+    assert_refused(pgseg("segment good.jpg -c sky"), "no weights named", "pgseg train")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("grey.png", {"mode": "L"}),
+        ("alpha.png", {"mode": "RGBA"}),
+        ("palette.png", {"mode": "P"}),
+        ("cmyk.jpg", {"mode": "CMYK"}),
+        ("bilevel.png", {"mode": "1"}),
+        ("one.png", {"size": (1, 1)}),
+        ("thin.png", {"size": (2000, 2)}),
+        ("tall.png", {"size": (3, 900)}),
+    ],
+)
+def test_odd_photos_are_segmented_at_their_own_size(pgseg, here, name, options):
+    photo(here / name, **options)
+    result = pgseg(f'segment {name} -c "sky,road"')
+    assert result.code == 0, result.err
+    stem = name.split(".")[0]
+    with Image.open(here / f"segmented/{stem}_mask.png") as mask:
+        assert mask.size == options.get("size", (40, 30))
+
+
+def test_sixteen_bits_and_turned_photos(pgseg, here):
+    deep = np.random.default_rng(1).integers(0, 65535, (20, 30), dtype=np.uint16)
+    Image.fromarray(deep).save(here / "deep.png")
+    turned = Image.new("RGB", (40, 20), "blue")
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be shown turned by a quarter
+    buffer = io.BytesIO()
+    turned.save(buffer, "JPEG", exif=exif)
+    (here / "turned.jpg").write_bytes(buffer.getvalue())
+    assert pgseg("segment deep.png turned.jpg -c sky,road").code == 0
+    with Image.open(here / "segmented/turned_mask.png") as mask:
+        assert mask.size == (20, 40)
+
+
+def test_weights_of_another_shape(pgseg, here, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    run = next((here / "runs/pgseg-tiny/checkpoints").iterdir())
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in ("config.json", "state.json"):
+        (copy / file).write_bytes((run / file).read_bytes())
+    weights = load_file(run / "model.safetensors")
+    weights["image_projector.fc2.bias"] = weights["image_projector.fc2.bias"][:-1]
+    save_file(weights, copy / "model.safetensors")
+    photo(here / "good.jpg")
+    assert_refused(pgseg("segment good.jpg -c sky -w copy"), "image_projector.fc2.bias has shape")

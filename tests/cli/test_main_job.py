@@ -1,0 +1,129 @@
+"""The main job as typed: prepare, train, evaluate, segment, look."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.conftest import write_table
+
+
+def test_the_four_calls_in_an_empty_folder(pgseg, tmp_path, monkeypatch):
+    """Prepare, train, segment and viz with their defaults; only sizes are cut down."""
+    from pgseg_core.data.prepare import synthetic
+
+    monkeypatch.chdir(tmp_path)
+    small = partial(synthetic.SceneOptions, train=40, val=4, test=4, size=48)
+    monkeypatch.setattr(synthetic, "SceneOptions", small)
+    prepared = pgseg("data prepare")
+    assert prepared.code == 0, prepared.err
+    assert "embedded synthetic scenes in data/scenes" in prepared.words
+    assert (tmp_path / "data/scenes/eval/classes.txt").exists()
+
+    trained = pgseg(
+        "train --set train.epochs=1 --set train.warmup_epochs=0 --set train.batch_size=16"
+    )
+    assert trained.code == 0, trained.err
+    assert "40 pairs from data/scenes" in trained.words
+    assert "writing to runs/pgseg-tiny" in trained.words
+    assert "pgseg eval --weights runs/pgseg-tiny" in trained.words
+
+    Image.effect_mandelbrot((70, 50), (-2, -1, 1, 1), 20).convert("RGB").save("img.jpg")
+    segmented = pgseg('segment img.jpg -c "sky,road"')
+    assert segmented.code == 0, segmented.err
+    with Image.open(tmp_path / "segmented/img_mask.png") as mask:
+        assert mask.size == (70, 50)
+        assert set(np.unique(np.asarray(mask))) <= {0, 1}
+
+    drawn = pgseg("viz prototypes")
+    assert drawn.code == 0, drawn.err
+    with Image.open(tmp_path / "scene_prototypes.png") as figure:
+        assert min(figure.size) > 200
+
+
+def test_table_to_weights(pgseg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "photos", 24)
+    assert pgseg("data prepare photos --out shards/").code == 0
+    settings = "--set train.epochs=1 --set train.warmup_epochs=0 --set train.batch_size=8"
+    trained = pgseg(f"train --preset groupvit-tiny --data shards/ --out runs/a {settings}")
+    assert trained.code == 0, trained.err
+    again = pgseg("train --resume runs/a")
+    assert again.code == 0, again.err
+    assert pgseg(f"train --data shards/ --out runs/a {settings}").code == 2
+
+
+def test_eval_writes_a_report_that_agrees_with_its_json(pgseg, here):
+    result = pgseg("eval --limit 3 --out report --json")
+    assert result.code == 0, result.err
+    values = json.loads(result.out)
+    assert values == json.loads((here / "report/report.json").read_text())
+    assert values["images_seen"] == 3
+    assert values["protocol"].startswith("groupvit")
+    assert len(values["scores"]["iou"]) == len(values["class_names"]) == 18
+    assert (here / "report/classes.csv").read_text().count("\n") == 19
+
+
+def test_a_departure_from_the_protocol_is_in_its_name(pgseg, here):
+    own = json.loads(pgseg("eval --limit 1 --json").out)
+    strict = json.loads(pgseg("eval --limit 1 --protocol-size --json").out)
+    assert own["protocol"] == "groupvit (at 128, window 128, stride 64)"
+    assert strict["protocol"] == "groupvit"
+
+
+def test_retrieval(pgseg, here):
+    result = pgseg("eval --dataset retrieval --json")
+    assert result.code == 0, result.err
+    values = json.loads(result.out)
+    assert values["num_images"] == 6
+    assert values["num_texts"] == 30
+    assert values["image_to_text"] == sorted(values["image_to_text"])
+
+
+def test_segment_json_mask_and_overlay_agree(pgseg, here):
+    image = here / "data/scenes/eval/images/20000000.png"
+    result = pgseg(f'segment {image} -c "sky,road,tree" --background --threshold 0.2 --json')
+    assert result.code == 0, result.err
+    record = json.loads(result.out)
+    assert record == json.loads((here / "segmented/20000000.json").read_text())
+    with Image.open(record["mask"]) as file:
+        mask = np.asarray(file)
+    assert [entry["name"] for entry in record["classes"]] == ["background", "sky", "road", "tree"]
+    counts = np.bincount(mask.ravel(), minlength=4).tolist()
+    assert [entry["pixels"] for entry in record["classes"]] == counts
+    assert sum(counts) == record["width"] * record["height"]
+    assert sum(entry["share"] for entry in record["classes"]) == pytest.approx(1, abs=1e-5)
+    with Image.open(record["overlay"]) as overlay, Image.open(image) as photo:
+        assert overlay.width >= photo.width
+        assert overlay.height > photo.height
+
+
+def test_a_folder_keeps_its_shape_and_one_bad_file_does_not_stop_it(pgseg, here):
+    photos = here / "photos"
+    (photos / "inner").mkdir(parents=True)
+    Image.new("RGB", (40, 30), "red").save(photos / "a.png")
+    Image.new("L", (30, 40), 90).save(photos / "inner/b.jpg")
+    (photos / "broken.jpg").write_bytes(b"not a photo")
+    result = pgseg('segment photos -c "sky,road" --out out --json')
+    assert result.code == 2
+    assert len(json.loads(result.out)) == 2
+    assert "skipped 1 of 3 photos" in result.words
+    assert "broken.jpg" in result.words
+    assert (here / "out/a_mask.png").exists()
+    assert (here / "out/inner/b_mask.png").exists()
+    assert not list((here / "out").glob("broken*"))
+
+
+def test_the_same_photo_gives_the_same_files(pgseg, here):
+    image = here / "data/scenes/eval/images/20000001.png"
+    for out in ("one", "two"):
+        assert pgseg(f'segment {image} -c "sky,road" --out {out}').code == 0
+    for name in ("20000001_mask.png", "20000001_overlay.png"):
+        assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
+
+
+def test_backends_are_listed(pgseg):
+    result = pgseg("backends --json")
+    assert "single" in json.loads(result.out)
