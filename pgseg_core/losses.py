@@ -1,8 +1,10 @@
 """Image-text contrast over the global batch: InfoNCE, with one or with several texts an image."""
 
+import math
+
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -30,6 +32,38 @@ def info_nce(
     target = torch.arange(len(image), device=image.device) + comm.rank * len(image)
     to_text = F.cross_entropy(scale * image @ comm.all_gather(text).mT, target)
     to_image = F.cross_entropy(scale * text @ comm.all_gather(image).mT, target)
+    return (to_text + to_image) / 2
+
+
+def group_nce(
+    groups: Float[Tensor, "b g e"],
+    text: Float[Tensor, "b e"],
+    scale: Float[Tensor, ""],
+    comm: Collectives,
+) -> Float[Tensor, ""]:
+    """InfoNCE of images whose groups are compared one by one.
+
+    logit(image, text) = log mean_g exp(scale cos(group_g, text)): one group that fits is enough,
+    so that groups are told apart by the words they answer to.
+
+    Args:
+        groups: Vectors of an image's groups in the joint space, any length.
+        text: The matching captions' vectors.
+        scale: 1 / temperature.
+        comm: Gathers the other ranks' vectors, with gradients.
+
+    Returns:
+        This rank's loss; its mean over ranks is the loss of the global batch.
+    """
+    groups, text = F.normalize(groups, dim=-1), F.normalize(text, dim=-1)
+    target = torch.arange(len(text), device=text.device) + comm.rank * len(text)
+
+    def logits(groups: Float[Tensor, "i g e"], text: Float[Tensor, "j e"]) -> Float[Tensor, "i j"]:
+        affinity = scale * einsum(groups, text, "i g e, j e -> g i j")
+        return affinity.logsumexp(dim=0) - math.log(groups.shape[1])
+
+    to_text = F.cross_entropy(logits(groups, comm.all_gather(text)), target)
+    to_image = F.cross_entropy(logits(comm.all_gather(groups), text).mT, target)
     return (to_text + to_image) / 2
 
 

@@ -24,8 +24,9 @@ class ImageEncoderConfig:
 
     __pydantic_config__ = _STRICT
 
-    stem: Literal["patch"] = "patch"
-    """How pixels become tokens: `patch` is one strided convolution (ViT)."""
+    stem: Literal["patch", "conv"] = "patch"
+    """How pixels become tokens: `patch` is one strided convolution (ViT), `conv` a small residual
+    network that halves the image until a patch is one token; it learns sooner from few images."""
     image_size: Count = 224
     """Side of the square training images, in pixels."""
     patch_size: Count = 16
@@ -57,6 +58,8 @@ class ImageEncoderConfig:
             )
         if self.width % self.num_heads:
             raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
+        if self.stem == "conv" and self.patch_size.bit_count() != 1:
+            raise ValueError(f"stem conv halves: patch_size {self.patch_size} is no power of 2")
         if len(self.depths) != len(self.num_groups) + 1:
             raise ValueError(
                 f"depths has {len(self.depths)} stages and num_groups {len(self.num_groups)}: "
@@ -78,14 +81,20 @@ class TextEncoderConfig:
     """Size of the byte-pair vocabulary."""
     width: Count = 256
     """Channels of every word token."""
-    depth: Count = 12
-    """Transformer blocks."""
+    depth: NonNegativeInt = 12
+    """Transformer blocks; 0 with `pool: mean` leaves a bag of words."""
     num_heads: Count = 4
     """Attention heads; divides `width`."""
+    pool: Literal["end", "mean"] = "end"
+    """What stands for the caption: the `end`-of-text token (CLIP), or the `mean` of its words."""
 
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
             raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
+        if self.depth == 0 and self.pool == "end":
+            raise ValueError(
+                "depth 0 with pool end reads the same token of every caption: pool: mean"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +148,9 @@ class ModelConfig:
     """Hidden channels of the two projectors."""
     temperature: Positive = 0.07
     """Initial temperature of InfoNCE; learned from there."""
+    group_contrast: NonNegative = 0.0
+    """Weight of a contrast between single groups and texts, beside that of whole images: an image
+    fits a text as well as its best groups do (log-sum-exp). 0 turns it off, as in the paper."""
 
     def __post_init__(self) -> None:
         stages = len(self.image.num_groups)
@@ -174,7 +186,8 @@ class DataConfig:
     flip: Share = 0.5
     """Probability of a horizontal flip."""
     num_nouns: NonNegativeInt = 0
-    """Nouns drawn per caption and put into prompts, for the multi-label loss; 0 turns it off."""
+    """Nouns drawn from an image's captions and put into prompts, for the multi-label loss; 0 turns
+    it off."""
     shuffle_buffer: Count = 2000
     """Samples that are shuffled among each other, in whole shards; nothing is held in memory."""
     workers: NonNegativeInt = 2

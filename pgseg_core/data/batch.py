@@ -16,7 +16,7 @@ class Batch:
     tokens: Int[Tensor, "b t"]
     """Byte-pair ids, padded with 0; one caption an image."""
     noun_tokens: Int[Tensor, "b m t"] | None = None
-    """Prompts about nouns of the caption, for the multi-label loss; None when it is off."""
+    """Prompts about nouns of the captions, for the multi-label loss; None when it is off."""
 
     def split(self, parts: int) -> list["Batch"]:
         """Cut the batch into micro-batches of equal size.

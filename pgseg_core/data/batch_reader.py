@@ -178,7 +178,7 @@ class BatchReader(Dataset[Reading]):
         caption = generator.choice(sample.captions)
         prompts: list[str] = []
         if data.num_nouns and plan.find_nouns is not None:
-            nouns = plan.find_nouns(caption)
+            nouns = list(dict.fromkeys(n for c in sample.captions for n in plan.find_nouns(c)))
             chosen = generator.sample(nouns, min(data.num_nouns, len(nouns)))
             prompts = [generator.choice(NOUN_TEMPLATES).replace("{}", noun) for noun in chosen]
             prompts += [caption] * (data.num_nouns - len(prompts))

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pgseg_core.config import ImageEncoderConfig
+from pgseg_core.model.layers import BatchNorm
 
 
 class PatchStem(nn.Module):
@@ -23,6 +24,49 @@ class PatchStem(nn.Module):
         patches = self.proj(images)
         grid = (patches.shape[2], patches.shape[3])
         return self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid
+
+
+class Halving(nn.Module):
+    """A strided convolution and a residual one, each 3 x 3 with BatchNorm."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+        self.norm_down = BatchNorm(after)
+        self.conv = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.norm_conv = BatchNorm(after)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d y x"]:
+        """Halve the sides, rounding up."""
+        x = F.relu(_channels(self.norm_down, self.down(x)))
+        return F.relu(x + _channels(self.norm_conv, self.conv(x)))
+
+
+class ConvStem(nn.Module):
+    """Halve the image until a patch is one token (Xiao et al. 2021), then LayerNorm.
+
+    Convolutions see edges and texture from the first steps, which a ViT's patches have to learn.
+    """
+
+    def __init__(self, config: ImageEncoderConfig) -> None:
+        super().__init__()
+        halvings = config.patch_size.bit_length() - 1
+        widths = [max(config.width >> (halvings - 1 - i), 16) for i in range(halvings)]
+        pairs = zip([3, *widths], widths, strict=False)
+        self.layers = nn.Sequential(*(Halving(before, after) for before, after in pairs))
+        self.proj = nn.Conv2d(widths[-1], config.width, 1)
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, tuple[int, int]]:
+        """Return the tokens (b, n, d) and their grid (rows, columns)."""
+        patches = self.proj(self.layers(images.contiguous(memory_format=torch.channels_last)))
+        grid = (patches.shape[2], patches.shape[3])
+        return self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid
+
+
+def _channels(norm: nn.Module, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Normalise the channels of an image."""
+    return norm(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class PositionEmbedding(nn.Module):
@@ -43,6 +87,6 @@ class PositionEmbedding(nn.Module):
         return rearrange(resampled, "1 d h w -> 1 (h w) d")
 
 
-def build_stem(config: ImageEncoderConfig) -> PatchStem:
+def build_stem(config: ImageEncoderConfig) -> PatchStem | ConvStem:
     """Make the stem that the configuration names."""
-    return {"patch": PatchStem}[config.stem](config)
+    return PatchStem(config) if config.stem == "patch" else ConvStem(config)

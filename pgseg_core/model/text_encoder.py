@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ class EncodedText:
     """What the encoder hands to the projector."""
 
     pooled: Float[Tensor, "b w"]
-    """Feature at the end-of-text token."""
+    """The caption: at the end-of-text token, or the mean of its words."""
     words: Float[Tensor, "b t w"]
     """Features of all tokens up to the longest caption's end."""
 
@@ -37,6 +38,7 @@ class TextEncoder(nn.Module):
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
         width = config.width
+        self.pool = config.pool
         self.token = nn.Embedding(config.vocab_size, width)
         self.position = nn.Parameter(torch.zeros(config.context_length, width))
         self.blocks = nn.ModuleList(
@@ -59,5 +61,10 @@ class TextEncoder(nn.Module):
         for block in self.blocks:
             x = block(x)
         words = self.norm(x)
-        pooled = words[torch.arange(len(words), device=words.device), end]
+        if self.pool == "end":
+            pooled = words[torch.arange(len(words), device=words.device), end]
+        else:
+            weight = word_mask(tokens).to(words.dtype)
+            weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
+            pooled = einsum(weight, words, "b t, b t w -> b w")
         return EncodedText(pooled=pooled, words=words)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pgseg_core.comm import Collectives
 from pgseg_core.data.batch import Batch
-from pgseg_core.losses import info_nce, multi_label_nce
+from pgseg_core.losses import group_nce, info_nce, multi_label_nce
 from pgseg_core.model import GroupingOutput, ImageOutput, PGSeg, TextOutput
 from pgseg_core.model.text_encoder import word_mask
 from pgseg_core.npr import (
@@ -77,6 +77,10 @@ class TrainTask(nn.Module):
             if nouns is not None:
                 terms["multi_label"] = multi_label_nce(feature, _full(nouns), scale, comm)
                 total = total + terms["multi_label"]
+            if (weight := model.config.group_contrast) > 0:
+                groups = model.project_groups(_full(image.tokens))
+                terms["group_nce"] = group_nce(groups, _full(text.feature), scale, comm)
+                total = total + weight * terms["group_nce"]
             if not self.npr.enabled:
                 return TaskOutput(total, _detached(terms), {})
             paired, estimates = self._prototype_losses(image, text, batch.tokens)

@@ -114,7 +114,7 @@ def test_the_models_random_numbers_are_left_alone(prepared):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_nouns_become_prompts_and_captions_fill_up(prepared):
+def test_nouns_of_all_captions_become_prompts_and_one_caption_fills_up(prepared):
     texts = []
 
     def remember(batch):
@@ -125,7 +125,9 @@ def test_nouns_become_prompts_and_captions_fill_up(prepared):
         prepared,
         replace(DATA, num_nouns=3),
         tokenize=remember,
-        find_nouns=lambda caption: ("dog", "cat") if caption.endswith("2") else (),
+        find_nouns=lambda caption: (
+            () if not caption.endswith("2") else ("dog",) if " 0 of " in caption else ("dog", "cat")
+        ),
     )
     batch = take(source, 12)[0]
     assert batch.noun_tokens.shape == (4, 3, 5)

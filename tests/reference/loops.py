@@ -73,6 +73,22 @@ def info_nce(image: np.ndarray, text: np.ndarray, scale: float) -> float:
     return (sum(to_text) / size + sum(to_image) / size) / 2
 
 
+def group_nce(groups: np.ndarray, text: np.ndarray, scale: float) -> float:
+    size, count = groups.shape[:2]
+    table = [
+        [
+            math.log(
+                sum(math.exp(scale * cosine(groups[i, g], text[j])) for g in range(count)) / count
+            )
+            for j in range(size)
+        ]
+        for i in range(size)
+    ]
+    to_text = [-math.log(softmax(table[i])[i]) for i in range(size)]
+    to_image = [-math.log(softmax([table[i][j] for i in range(size)])[j]) for j in range(size)]
+    return (sum(to_text) / size + sum(to_image) / size) / 2
+
+
 def multi_label_nce(image: np.ndarray, prompts: np.ndarray, scale: float) -> float:
     images, labels = prompts.shape[:2]
     forward, back = [], []

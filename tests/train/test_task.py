@@ -48,6 +48,16 @@ def test_multi_label_is_added():
     torch.testing.assert_close(output.loss.detach(), total)
 
 
+def test_group_contrast_is_added_and_reaches_the_group_tokens():
+    config = replace(tiny_model_config(), group_contrast=0.5)
+    config = replace(config, npr=replace(config.npr, enabled=False))
+    task = TrainTask(build_model(config), LocalCollectives()).train()
+    output = task(tiny_batch())
+    total = output.terms["info_nce"] + 0.5 * output.terms["group_nce"]
+    torch.testing.assert_close(output.loss.detach(), total)
+    assert "image_encoder.stages.0.group_tokens" in gradients(output.loss, task.model)
+
+
 def test_groupvit_has_one_term_and_no_banks():
     output = make_task(enabled=False)(tiny_batch())
     assert set(output.terms) == {"info_nce"}

@@ -1,0 +1,38 @@
+"""Stems: from pixels to tokens."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pgseg_core.model.stem import build_stem
+from tests.tiny import tiny_model_config
+
+
+@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize("patch", [4, 8, 16])
+def test_one_token_for_each_patch(stem, patch):
+    config = replace(tiny_model_config().image, stem=stem, patch_size=patch)
+    tokens, grid = build_stem(config).eval()(torch.randn(2, 3, 32, 48))
+    assert grid == (32 // patch, 48 // patch)
+    assert tokens.shape == (2, grid[0] * grid[1], config.width)
+
+
+def test_convolutions_look_beyond_the_patch_and_keep_places():
+    config = replace(tiny_model_config().image, stem="conv", patch_size=8)
+    stem = build_stem(config).eval()
+    images = torch.randn(1, 3, 64, 64)
+    changed = images.clone()
+    changed[:, :, 24:32, 24:32] += 1.0  # the patch in row 3, column 3
+    before, _ = stem(images)
+    after, _ = stem(changed)
+    moved = (before - after).abs().sum(-1).reshape(8, 8)
+    assert moved[3, 3] > 0
+    assert moved[3, 4] > 0
+    assert moved[0].sum() == 0
+    assert moved[:, 7].sum() == 0
+
+
+def test_conv_needs_a_power_of_two():
+    with pytest.raises(ValueError, match="patch_size 12 is no power of 2"):
+        replace(tiny_model_config().image, stem="conv", patch_size=12, image_size=24)
