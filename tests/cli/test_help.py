@@ -18,6 +18,11 @@ HEAVY = ("torch", "torchvision", "open_clip", "webdataset", "scipy", "PIL", "num
 ROOT = Path(__file__).parents[2]
 
 
+def test_the_core_gives_its_segmenter_without_loading_torch_before():
+    program = "import sys, pgseg_core; assert 'torch' not in sys.modules; pgseg_core.Segmenter.load"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_help_imports_nothing_heavy():
     """All helps in one fresh interpreter; what is loaded afterwards is what they needed."""
     program = f"""
