@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pgseg_core.comm import LocalCollectives
-from pgseg_core.losses import group_nce, info_nce, multi_label_nce
+from pgseg_core.losses import info_nce, multi_label_nce
 from tests.npr.test_em import draw
 from tests.reference import loops
 
@@ -33,7 +33,7 @@ def test_info_nce_equals_loops():
 
 def test_group_nce_equals_loops():
     groups, text = draw(9, 5, 3, 4), draw(10, 5, 4)
-    loss = group_nce(groups, text, SCALE, LocalCollectives())
+    loss = info_nce(groups, text, SCALE, LocalCollectives())
     expected = loops.group_nce(groups.numpy(), text.numpy(), 5.0)
     assert loss.item() == pytest.approx(expected, rel=1e-10)
 
@@ -42,17 +42,17 @@ def test_one_group_is_plain_info_nce():
     image, text = draw(5, 6, 4), draw(6, 6, 4)
     alone = LocalCollectives()
     torch.testing.assert_close(
-        group_nce(image[:, None], text, SCALE, alone), info_nce(image, text, SCALE, alone)
+        info_nce(image[:, None], text, SCALE, alone), info_nce(image, text, SCALE, alone)
     )
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_group_nce_of_ranks_is_the_whole_batch(world_size):
     groups, text = _unit(draw(11, 6, 3, 4)).requires_grad_(), _unit(draw(12, 6, 4))
-    whole = group_nce(groups, text, SCALE, LocalCollectives())
+    whole = info_nce(groups, text, SCALE, LocalCollectives())
     mean = torch.stack(
         [
-            group_nce(
+            info_nce(
                 groups.chunk(world_size)[rank],
                 text.chunk(world_size)[rank],
                 SCALE,
@@ -72,6 +72,14 @@ def test_multi_label_equals_loops():
     loss = multi_label_nce(image, prompts, SCALE, LocalCollectives())
     expected = loops.multi_label_nce(image.numpy(), prompts.numpy(), 5.0)
     assert loss.item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_multi_label_of_one_prompt_compares_groups_too():
+    groups, text = draw(13, 5, 3, 4), draw(14, 5, 4)
+    alone = LocalCollectives()
+    torch.testing.assert_close(
+        multi_label_nce(groups, text[:, None], SCALE, alone), info_nce(groups, text, SCALE, alone)
+    )
 
 
 def test_one_prompt_is_plain_info_nce():

@@ -149,8 +149,9 @@ class ModelConfig:
     temperature: Positive = 0.07
     """Initial temperature of InfoNCE; learned from there."""
     group_contrast: NonNegative = 0.0
-    """Weight of a contrast between single groups and texts, beside that of whole images: an image
-    fits a text as well as its best groups do (log-sum-exp). 0 turns it off, as in the paper."""
+    """Weight of a contrast between single groups and texts, captions and nouns, beside that of
+    whole images: an image fits a text as well as its best groups do (log-sum-exp). 0, as in the
+    paper, turns it off."""
 
     def __post_init__(self) -> None:
         stages = len(self.image.num_groups)

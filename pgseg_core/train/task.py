@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pgseg_core.comm import Collectives
 from pgseg_core.data.batch import Batch
-from pgseg_core.losses import group_nce, info_nce, multi_label_nce
+from pgseg_core.losses import info_nce, multi_label_nce
 from pgseg_core.model import GroupingOutput, ImageOutput, PGSeg, TextOutput
 from pgseg_core.model.text_encoder import word_mask
 from pgseg_core.npr import (
@@ -59,7 +59,7 @@ class TrainTask(nn.Module):
 
     def forward(self, batch: Batch) -> TaskOutput:
         """Encode the batch and add up the losses; changes nothing but BatchNorm's statistics."""
-        model, comm = self.model, self.comm
+        model = self.model
         image = model.encode_image(batch.images)
         text = model.encode_text(batch.tokens)
         nouns = None
@@ -69,18 +69,14 @@ class TrainTask(nn.Module):
             nouns = rearrange(flat, "(b m) e -> b m e", m=count)
 
         with torch.autocast(batch.images.device.type, enabled=False):
-            scale = model.scale()
-            feature = _full(image.feature)
-            contrast = info_nce(feature, _full(text.feature), scale, comm)
-            terms = {"info_nce": contrast}
-            total = contrast
-            if nouns is not None:
-                terms["multi_label"] = multi_label_nce(feature, _full(nouns), scale, comm)
-                total = total + terms["multi_label"]
+            nouns = None if nouns is None else _full(nouns)
+            terms = self._contrast(_full(image.feature), _full(text.feature), nouns)
+            total = torch.stack(list(terms.values())).sum()
             if (weight := model.config.group_contrast) > 0:
                 groups = model.project_groups(_full(image.tokens))
-                terms["group_nce"] = group_nce(groups, _full(text.feature), scale, comm)
-                total = total + weight * terms["group_nce"]
+                of_groups = self._contrast(groups, _full(text.feature), nouns)
+                total = total + weight * torch.stack(list(of_groups.values())).sum()
+                terms |= {f"group_{name}": term for name, term in of_groups.items()}
             if not self.npr.enabled:
                 return TaskOutput(total, _detached(terms), {})
             paired, estimates = self._prototype_losses(image, text, batch.tokens)
@@ -91,8 +87,21 @@ class TrainTask(nn.Module):
         for name, pair in paired.items():
             terms[name] = pair.loss
             terms[f"{name}_kept"] = pair.kept
-        means = {name: comm.mean(e.prototypes.mean(dim=0)) for name, e in estimates.items()}
+        means = {name: self.comm.mean(e.prototypes.mean(dim=0)) for name, e in estimates.items()}
         return TaskOutput(total + self.npr.weight * regular, _detached(terms), means)
+
+    def _contrast(
+        self,
+        image: Float[Tensor, "b *g e"],
+        text: Float[Tensor, "b e"],
+        nouns: Float[Tensor, "b m e"] | None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Contrast images, or their groups, with captions and with prompts of nouns."""
+        scale = self.model.scale()
+        terms = {"info_nce": info_nce(image, text, scale, self.comm)}
+        if nouns is not None:
+            terms["multi_label"] = multi_label_nce(image, nouns, scale, self.comm)
+        return terms
 
     def _prototype_losses(
         self, image: ImageOutput, text: TextOutput, tokens: Int[Tensor, "b t"]

@@ -53,7 +53,7 @@ def test_group_contrast_is_added_and_reaches_the_group_tokens():
     config = replace(config, npr=replace(config.npr, enabled=False))
     task = TrainTask(build_model(config), LocalCollectives()).train()
     output = task(tiny_batch())
-    total = output.terms["info_nce"] + 0.5 * output.terms["group_nce"]
+    total = output.terms["info_nce"] + 0.5 * output.terms["group_info_nce"]
     torch.testing.assert_close(output.loss.detach(), total)
     assert "image_encoder.stages.0.group_tokens" in gradients(output.loss, task.model)
 
