@@ -42,6 +42,9 @@ class ImageEncoderConfig:
     than `depths`."""
     group_token_std: Positive = 0.02
     """Spread of the first stage's group tokens at the start. Larger tells them apart sooner."""
+    group_residual: bool = True
+    """Whether a group keeps its query, which has seen the whole image, beside what it gathered.
+    Without it a group knows its own patches alone, and few images suffice to name it."""
     mlp_ratio: Positive = 4.0
     """Hidden width of the blocks' MLPs over `width`."""
     token_mlp_ratio: Positive = 0.5

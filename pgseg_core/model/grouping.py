@@ -83,6 +83,7 @@ class GroupingBlock(nn.Module):
         super().__init__()
         width = config.width
         token_hidden = int(width * config.token_mlp_ratio)
+        self.residual = config.group_residual
         self.norm_tokens = nn.LayerNorm(width)
         self.mix_tokens = Mlp(num_groups, token_hidden)
         self.norm_mixed = nn.LayerNorm(width)
@@ -101,6 +102,6 @@ class GroupingBlock(nn.Module):
         patches = self.norm_patches(patches)
         queries = self.pre_assign(tokens, patches)
         gathered, soft, hard = self.assign(queries, patches)
-        groups = queries + gathered
+        groups = queries + gathered if self.residual else gathered
         groups = groups + self.mlp_out(self.norm_out(groups))
         return GroupingOutput(groups=groups, queries=queries, soft=soft, hard=hard, estimate=None)
