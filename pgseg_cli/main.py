@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from backends.launch import report_error
 from pgseg_cli.commands import backends, convert, data, evaluate, segment, train, viz
 from pgseg_cli.console import print_error
 from pgseg_core.errors import PgsegError
@@ -34,7 +35,8 @@ def run() -> None:
     try:
         app()
     except PgsegError as error:
-        print_error(error)
+        if not report_error(error):
+            print_error(error)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -24,10 +24,15 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary, empty folder to fill; it replaces `path` on success."""
+def whole_folder(path: Path, *, temporary: Path | None = None) -> Iterator[Path]:
+    """Yield a temporary, empty folder to fill; it replaces `path` on success.
+
+    Args:
+        path: The folder.
+        temporary: Where it is filled, beside `path`; by default a name of this process's own.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    temporary = temporary or _beside(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:

@@ -1,18 +1,20 @@
 """`pgseg train`: from shards to weights."""
 
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgseg_cli.console import next_step, progress_bar, say
+from pgseg_cli.console import messages, next_step, progress_bar, say
 
 if TYPE_CHECKING:
     from pgseg_core.config import Config
     from pgseg_core.train.loop import Progress
     from pgseg_core.train.run import Start
+    from pgseg_core.train.run_folder import RunFolder
 
 
 def train(
@@ -38,39 +40,70 @@ def train(
     backend: Annotated[
         str | None, typer.Option("--backend", help="Training backend; see pgseg backends.")
     ] = None,
+    deepspeed: Annotated[
+        Path | None,
+        typer.Option("--deepspeed", help="Train with DeepSpeed, as this ds.json says."),
+    ] = None,
+    nproc: Annotated[
+        int | None,
+        typer.Option(
+            "--nproc",
+            min=1,
+            help="Processes on this machine. Default: one per GPU with ddp or deepspeed, else one.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", help="Seconds after which a process that does not answer ends the run."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change an option: --set train.lr=1e-3. Can be repeated."),
     ] = None,
 ) -> None:
     """Learn to segment from image-text pairs."""
+    from backends.launch import die_with_parent, is_started_rank
     from backends.registry import load_backend
+    from backends.world import find_world
     from pgseg_core.config import load_config
     from pgseg_core.errors import ConfigError
     from pgseg_core.train.run import train as run_training
     from pgseg_core.train.run_folder import RunFolder
 
     if resume is not None:
-        if data or out or backend or settings:
+        if data or out or settings:
             raise ConfigError(
                 "--resume goes on with a run as it was configured",
-                hint="Drop the other options, or start a new run with --out.",
+                hint="Drop the other options, or start a new run with --out. The engine may "
+                "change: --backend, --deepspeed, --nproc, --timeout",
             )
         run = RunFolder(resume)
         config = run.config()
     else:
         config = load_config(preset, settings or [])
-        config = _with_defaults(config, data, backend)
+        config = _with_data(config, data)
         run = RunFolder(out or _free_folder(Path("runs") / Path(preset).stem))
+    config = _with_engine(config, backend, deepspeed, timeout, nproc)
+    num_ranks = _num_ranks(config, nproc)
+    if num_ranks > 1 and not is_started_rank():
+        _start_all(config, run, num_ranks, resumed=resume is not None)
+        return
+    die_with_parent()
+    if find_world().rank > 0:
+        messages.quiet = True
 
     interrupted = _Interrupt()
     with progress_bar("training") as bar:
 
         def show_start(start: "Start") -> None:
+            several = f"{start.world_size} x " if start.world_size > 1 else ""
+            where = f"{several}{start.device} ({config.train.backend})"
             say(
                 f"{start.num_parameters / 1e6:.1f} M parameters, {start.num_samples:,} pairs from "
                 f"{config.data.shards}, {start.steps:,} steps of {config.train.batch_size} "
-                f"({config.train.epochs:g} epochs), {config.train.precision} on {start.device}, "
+                f"({config.train.epochs:g} epochs), {config.train.precision} on {where}, "
                 f"writing to {run.path}"
             )
             if start.start_step:
@@ -125,15 +158,78 @@ class _Interrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _with_defaults(config: "Config", data: str | None, backend: str | None) -> "Config":
+def _with_data(config: "Config", data: str | None) -> "Config":
     from pgseg_core.data.manifest import newest_prepared
 
-    if data is not None or not config.data.shards:
-        shards = data or str(newest_prepared(Path()))
-        config = replace(config, data=replace(config.data, shards=shards))
-    if backend is not None:
-        config = replace(config, train=replace(config.train, backend=backend))
-    return config
+    if data is None and config.data.shards:
+        return config
+    shards = data or str(newest_prepared(Path()))
+    return replace(config, data=replace(config.data, shards=shards))
+
+
+def _with_engine(
+    config: "Config",
+    backend: str | None,
+    deepspeed: Path | None,
+    timeout: float | None,
+    nproc: int | None,
+) -> "Config":
+    """Apply the options that say how the steps are run; several processes are `ddp` by default."""
+    from backends.world import find_world
+    from pgseg_core.errors import ConfigError
+
+    if deepspeed is not None and backend not in (None, "deepspeed"):
+        raise ConfigError(
+            f"--deepspeed and --backend {backend} contradict each other", hint="Give one of them."
+        )
+    train = config.train
+    chosen = backend or ("deepspeed" if deepspeed else train.backend)
+    if chosen == "single" and ((nproc or 1) > 1 or find_world().size > 1):
+        if backend == "single":
+            raise ConfigError(
+                "--backend single is one process", hint="Use --backend ddp, or drop --nproc."
+            )
+        chosen = "ddp"
+    return replace(
+        config,
+        train=replace(
+            train,
+            backend=chosen,
+            deepspeed=str(deepspeed or train.deepspeed),
+            timeout=timeout or train.timeout,
+        ),
+    )
+
+
+def _num_ranks(config: "Config", nproc: int | None) -> int:
+    """Return how many processes to start here; 1 inside a world that a launcher has started."""
+    import torch
+
+    from backends.world import find_world
+
+    if find_world().size > 1:
+        return 1
+    if nproc is not None:
+        return nproc
+    on_cuda = config.train.backend != "single" and config.train.device in ("auto", "cuda")
+    return max(1, torch.cuda.device_count()) if on_cuda else 1
+
+
+def _start_all(config: "Config", run: "RunFolder", num_ranks: int, *, resumed: bool) -> None:
+    """Check what can be checked, then run this command line once per rank."""
+    from backends.launch import start_ranks
+    from backends.registry import load_backend
+    from pgseg_core.data.shards import find_shards
+    from pgseg_core.train.run import check_batch
+
+    load_backend(config.train.backend)
+    check_batch(config.train, num_ranks)
+    find_shards(config.data.shards, config.data.split)
+    if not resumed:
+        run.check_free()
+    code = start_ranks(["-m", "pgseg_cli.main", *sys.argv[1:]], num_ranks)
+    if code:
+        raise typer.Exit(code)
 
 
 def _free_folder(path: Path) -> Path:

@@ -210,6 +210,10 @@ class TrainConfig:
 
     backend: str = "single"
     """Which engine runs the steps; `pgseg backends` lists them."""
+    deepspeed: str = ""
+    """DeepSpeed's own file (ds.json), for the backend `deepspeed`; empty for ZeRO 0."""
+    timeout: Positive = 600.0
+    """Seconds that a rank waits for the others before it gives the run up."""
     batch_size: Count = 4096
     """Image-text pairs per optimiser step, over all processes."""
     accumulate: Count = 1

@@ -158,7 +158,7 @@ class BatchNorm(nn.BatchNorm1d):
         flat = x.reshape(-1, x.shape[-1])
         if not self.training or self.comm.world_size == 1:
             return super().forward(flat).reshape(x.shape)
-        flat = flat.float()
+        flat = flat if flat.dtype == torch.float64 else flat.float()
         mean = self.comm.mean(flat.mean(dim=0))
         variance = self.comm.mean((flat - mean).square().mean(dim=0))
         self._track(mean.detach(), variance.detach(), count=len(flat) * self.comm.world_size)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from pgseg_core.config import Config
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import TrainingError
 from pgseg_core.train.protocols import Engine, StepReport
-from pgseg_core.train.run_folder import CURVES, RunFolder
+from pgseg_core.train.run_folder import RunFolder
 from pgseg_core.train.schedule import Schedule
 
 
@@ -58,7 +58,8 @@ def fit(
         steps_per_epoch: To tell the epoch of a step.
         start_step: Steps already done.
         hooks: Called after every step.
-        save_now: Asked after every step; True stops the run after a checkpoint (an interrupt).
+        save_now: Asked after every step; True stops the run after a checkpoint (an interrupt). All
+            ranks must answer alike.
 
     Returns:
         Where the run stands: `step` and `finished`, and the last step's `loss` if one was done.
@@ -68,7 +69,7 @@ def fit(
     """
     meter = _Meter(config.train.batch_size)
     state: dict[str, Any] = {"step": start_step, "finished": start_step >= schedule.steps}
-    with closing(Writer(str(run.path / CURVES))) as curves:
+    with run.curves() as curves:
         for step in range(start_step, schedule.steps):
             with meter.waiting():
                 batch = next(batches)
@@ -102,7 +103,7 @@ def fit(
     return state
 
 
-def _log(run: RunFolder, curves: Writer, progress: Progress) -> None:
+def _log(run: RunFolder, curves: Writer | None, progress: Progress) -> None:
     report = progress.report
     values = {
         "loss": report.loss,
@@ -114,6 +115,8 @@ def _log(run: RunFolder, curves: Writer, progress: Progress) -> None:
     }
     rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
     run.append_log({"step": progress.step, "epoch": round(progress.epoch, 4), **rounded})
+    if curves is None:
+        return
     for name, value in values.items():
         curves.add_scalar(name, value, progress.step)
 

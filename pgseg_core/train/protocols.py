@@ -36,14 +36,15 @@ class Engine(Protocol):
     def step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
         """Run one optimiser step: forward, backward, clip, update, prototype banks.
 
-        The random numbers of a step depend on the seed, the step and the rank alone.
+        The random numbers of an image depend on the seed, the step and its place in the global
+        batch alone, so that a step is the same on any number of ranks (`backends.noise`).
 
         Args:
             micro_batches: This rank's share of the step, in `train.accumulate` parts.
             step: Number of the step, from 0; decides learning rate and noise.
 
         Raises:
-            TrainingError: The loss or a gradient is not finite; the weights are left as they were.
+            TrainingError: The loss or a gradient is not finite on some rank; all ranks raise.
         """
         ...
 

@@ -5,15 +5,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from pgseg_core.checkpoint import load_checkpoint, load_weights
-from pgseg_core.config import Config
+from pgseg_core.config import Config, TrainConfig
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
+from pgseg_core.errors import ConfigError
 from pgseg_core.model import build_model
 from pgseg_core.text.nouns import find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.train.loop import Hook, fit
-from pgseg_core.train.protocols import Backend
+from pgseg_core.train.protocols import Backend, Session
 from pgseg_core.train.run_folder import RunFolder
 from pgseg_core.train.schedule import make_schedule
 from pgseg_core.train.task import TrainTask
@@ -65,6 +68,8 @@ def train(
     """
     with closing(backend.open(config.train)) as session:
         comm = session.comm
+        run = run.shared_by(comm)
+        check_batch(config.train, comm.world_size)
         reader = TrainingReader(
             find_shards(config.data.shards, config.data.split),
             config.data,
@@ -113,5 +118,27 @@ def train(
             steps_per_epoch=reader.steps_per_epoch,
             start_step=start_step,
             hooks=hooks,
-            save_now=save_now,
+            save_now=lambda: _any_rank(save_now(), session),
         )
+
+
+def check_batch(config: TrainConfig, world_size: int) -> None:
+    """Refuse a batch that cannot be cut evenly among ranks and micro-batches.
+
+    Raises:
+        ConfigError: Names a size that can.
+    """
+    parts = world_size * config.accumulate
+    if config.batch_size % parts:
+        raise ConfigError(
+            f"train.batch_size {config.batch_size} is not a multiple of {world_size} ranks x "
+            f"{config.accumulate} micro-batches",
+            hint=f"--set train.batch_size={max(config.batch_size // parts, 1) * parts}",
+        )
+
+
+def _any_rank(asked: bool, session: Session) -> bool:
+    """Tell whether any rank was asked to stop, so that all stop after the same step."""
+    if session.comm.world_size == 1:
+        return asked
+    return bool(session.comm.sum(torch.tensor(float(asked), device=session.device)) > 0)

@@ -8,14 +8,18 @@ runs/a/checkpoints/step-0000500/   weights, configuration, optimiser; the newest
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tensorboard.summary import Writer
 
 from pgseg_core.atomic import whole_file, whole_folder
 from pgseg_core.checkpoint import list_checkpoints, write_checkpoint
 from pgseg_core.checkpoint.store import CHECKPOINTS, load_checkpoint
+from pgseg_core.comm import Collectives, LocalCollectives
 from pgseg_core.config import Config, config_values, load_config
 from pgseg_core.errors import CheckpointError, ConfigError
 from pgseg_core.train.protocols import Engine
@@ -24,13 +28,28 @@ CONFIG, LOG, CURVES = "config.yaml", "log.jsonl", "tensorboard"
 
 
 class RunFolder:
-    """Owns every path of one run."""
+    """Owns every path of one run.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The folder, on a disk that all ranks see.
+        comm: The ranks that share it. Rank 0 writes; the others only add to checkpoints.
+    """
+
+    def __init__(self, path: Path, comm: Collectives | None = None) -> None:
         self.path = path
+        self.comm = comm or LocalCollectives()
 
-    def create(self, config: Config) -> None:
-        """Start a new run here.
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files that there is one of."""
+        return self.comm.rank == 0
+
+    def shared_by(self, comm: Collectives) -> "RunFolder":
+        """Return the same folder as one of several ranks sees it."""
+        return RunFolder(self.path, comm)
+
+    def check_free(self) -> None:
+        """Refuse a folder that holds a run.
 
         Raises:
             ConfigError: Another run is here already.
@@ -40,6 +59,17 @@ class RunFolder:
                 f"{self.path} already holds a run",
                 hint=f"Continue it: pgseg train --resume {self.path}   or choose another --out",
             )
+
+    def create(self, config: Config) -> None:
+        """Start a new run here.
+
+        Raises:
+            ConfigError: Another run is here already.
+        """
+        self.check_free()
+        self.comm.barrier()
+        if not self.leads:
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         with whole_file(self.path / CONFIG) as file:
             file.write_text(yaml.safe_dump(config_values(config), sort_keys=False), "utf-8")
@@ -59,6 +89,8 @@ class RunFolder:
     def save(self, config: Config, engine: Engine, state: dict[str, Any]) -> Path:
         """Write a checkpoint, whole or not at all, and drop the oldest beyond `train.keep_last`.
 
+        Every rank calls it; none returns before the checkpoint is there.
+
         Args:
             config: The run's configuration.
             engine: Supplies weights and optimiser state.
@@ -66,13 +98,29 @@ class RunFolder:
         """
         path = self.path / CHECKPOINTS / f"step-{state['step']:07d}"
         weights = engine.weights()
-        with whole_folder(path) as folder:
-            if weights is not None:
+        with self._whole_folder(path) as folder:
+            if weights is not None and self.leads:
                 write_checkpoint(folder, config, weights, state)
             engine.save(folder)
-        for old in list_checkpoints(self.path)[: -config.train.keep_last]:
-            shutil.rmtree(old)
+        if self.leads:
+            for old in list_checkpoints(self.path)[: -config.train.keep_last]:
+                shutil.rmtree(old)
         return path
+
+    @contextmanager
+    def _whole_folder(self, path: Path) -> Iterator[Path]:
+        """Yield one folder for all ranks to fill, which appears when the last has filled it."""
+        temporary = path.with_name(f".{path.name}.tmp")
+        if self.leads:
+            with whole_folder(path, temporary=temporary):
+                self.comm.barrier()
+                yield temporary
+                self.comm.barrier()
+        else:
+            self.comm.barrier()
+            yield temporary
+            self.comm.barrier()
+        self.comm.barrier()
 
     def newest(self) -> Path | None:
         """Return the newest checkpoint that opens; None when there is none yet."""
@@ -84,8 +132,22 @@ class RunFolder:
             return path
         return None
 
+    @contextmanager
+    def curves(self) -> Iterator[Writer | None]:
+        """Yield a writer of TensorBoard curves; None on ranks that do not write."""
+        if not self.leads:
+            yield None
+            return
+        writer = Writer(str(self.path / CURVES))
+        try:
+            yield writer
+        finally:
+            writer.close()
+
     def append_log(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""
+        if not self.leads:
+            return
         with (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
@@ -102,6 +164,8 @@ class RunFolder:
 
     def rewind_log(self, step: int) -> None:
         """Forget the lines after a step: a resumed run writes them again."""
+        if not self.leads:
+            return
         kept = [entry for entry in self.read_log() if entry["step"] <= step]
         with whole_file(self.path / LOG) as file:
             file.write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf-8")

@@ -1,0 +1,202 @@
+"""Starts one process per rank on this machine, and ends all of them when one fails.
+
+torch's elastic agent does the same with restarts, but gives a stopped rank half a minute of grace
+and reports in tables; a run here ends at once with one sentence.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from pgseg_core.errors import BackendError, PgsegError
+
+ERRORS = "PGSEG_ERRORS"
+"""Names the folder into which a rank that was started here writes its error."""
+
+_POLL_SECONDS, _GRACE_SECONDS = 0.1, 3.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+
+
+@dataclass(frozen=True)
+class _Failure:
+    rank: int
+    code: int
+    error: PgsegError | None
+    when: float
+    second_hand: bool
+
+
+def start_ranks(arguments: Sequence[str], num_ranks: int) -> int:
+    """Run a Python command line once per rank, and wait for all.
+
+    Ctrl-C and SIGTERM are passed on once to every rank, which then save and end.
+
+    Args:
+        arguments: What follows `python`, such as `["-m", "pgseg_cli.main", "train"]`.
+        num_ranks: How many processes.
+
+    Returns:
+        0, or the exit code of ranks that were interrupted (130).
+
+    Raises:
+        PgsegError: The error of the rank that failed first, or a `BackendError` that says how it
+            died. All other ranks have been ended.
+    """
+    with tempfile.TemporaryDirectory(prefix="pgseg-ranks-") as folder:
+        errors = Path(folder)
+        port = _free_port()
+        ranks = [_start(arguments, rank, num_ranks, port, errors) for rank in range(num_ranks)]
+        try:
+            with _signals_passed_on(ranks):
+                codes = _wait(ranks)
+        finally:
+            _end(ranks)
+        failures = [
+            _failure(rank, code, errors) for rank, code in enumerate(codes) if code not in (0, None)
+        ]
+        interrupted = [code for code in codes if code == 130]
+        if interrupted and len(interrupted) == len(failures):
+            return 130
+        if failures:
+            first = min(failures, key=lambda f: (f.second_hand, f.when))
+            silent = [rank for rank, code in enumerate(codes) if code is None]
+            raise _told(first, silent) or _died(first, num_ranks)
+    return 0
+
+
+def report_error(error: PgsegError) -> bool:
+    """Leave an error to the process that started this rank; False if there is none."""
+    folder = os.environ.get(ERRORS)
+    if not folder:
+        return False
+    second_hand = error.__cause__ is not None and isinstance(error, BackendError)
+    entry = {
+        "message": error.message,
+        "hint": error.hint,
+        "when": time.time(),
+        "second_hand": second_hand,
+    }
+    path = Path(folder) / f"rank-{os.environ['RANK']}.json"
+    path.write_text(json.dumps(entry), "utf-8")
+    return True
+
+
+def is_started_rank() -> bool:
+    """Whether this process was started by `start_ranks`."""
+    return ERRORS in os.environ
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this rank when the process that started it is killed."""
+    if is_started_rank() and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+
+
+def _start(
+    arguments: Sequence[str], rank: int, num_ranks: int, port: str, errors: Path
+) -> "subprocess.Popen[bytes]":
+    threads = max(1, (os.cpu_count() or 1) // num_ranks)
+    environment = {
+        "OMP_NUM_THREADS": str(threads),
+        **os.environ,
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(num_ranks),
+        "LOCAL_WORLD_SIZE": str(num_ranks),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        ERRORS: str(errors),
+    }
+    return subprocess.Popen(  # a session of its own: Ctrl-C comes through us, once
+        [sys.executable, *arguments], env=environment, start_new_session=True
+    )
+
+
+def _wait(ranks: "Sequence[subprocess.Popen[bytes]]") -> list[int | None]:
+    """Wait until all have ended well or one has not; None stands for a rank that still runs."""
+    while True:
+        codes = [process.poll() for process in ranks]
+        if all(code is not None for code in codes):
+            return codes
+        if any(code not in (None, 0, 130) for code in codes):
+            time.sleep(_POLL_SECONDS)  # so that what failed together is seen together
+            return [process.poll() for process in ranks]
+        time.sleep(_POLL_SECONDS)
+
+
+def _end(ranks: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """End what still runs: first asked, then killed (a stopped process hears nothing else)."""
+    for process in ranks:
+        if process.poll() is None:
+            process.terminate()
+    end = time.monotonic() + _GRACE_SECONDS
+    for process in ranks:
+        try:
+            process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def _signals_passed_on(ranks: "Sequence[subprocess.Popen[bytes]]") -> Iterator[None]:
+    def pass_on(number: int, _: FrameType | None) -> None:
+        for process in ranks:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _failure(rank: int, code: int | None, errors: Path) -> _Failure:
+    assert code is not None
+    try:
+        entry = json.loads((errors / f"rank-{rank}.json").read_text("utf-8"))
+    except OSError:
+        return _Failure(rank, code, None, 0.0, second_hand=False)
+    error = PgsegError(entry["message"], hint=entry["hint"])
+    return _Failure(rank, code, error, entry["when"], bool(entry["second_hand"]))
+
+
+def _told(failure: _Failure, silent: Sequence[int]) -> PgsegError | None:
+    """Return the rank's own error; if it waited in vain, with the ranks that it waited for."""
+    error = failure.error
+    if error is None or not failure.second_hand or not silent:
+        return error
+    names = ", ".join(str(rank) for rank in silent)
+    return BackendError(f"{error.message} (still running but silent: {names})", hint=error.hint)
+
+
+def _died(failure: _Failure, num_ranks: int) -> BackendError:
+    rank, code = failure.rank, failure.code
+    if code < 0:
+        how = f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    else:
+        how = f"ended with exit code {code}; its own message is above"
+    return BackendError(
+        f"rank {rank} of {num_ranks} {how}, and the other ranks were ended",
+        hint="Go on from the newest checkpoint: pgseg train --resume RUN --nproc "
+        f"{num_ranks}. SIGKILL often means that memory ran out",
+    )
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
