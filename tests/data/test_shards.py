@@ -104,7 +104,9 @@ def test_plain_headers_are_read_without_tarfile(prepared, monkeypatch):
     assert len(index_shard(prepared / "train-00000.tar")) == 7
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"x" * 2000, gzip.compress(b"x" * 5000, mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"x" * 2000, gzip.compress(b"x" * 5000, mtime=0)]
+)
 def test_what_is_no_tar_is_named(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.tar is not a tar"):
