@@ -6,6 +6,7 @@ A set is checked when it is opened, so that a missing file is known before hours
 from pgseg_core.data.segmentation.benchmarks import (
     SEGMENTATION_SETS,
     VOC12_CLASSES,
+    Unlabelled,
     open_segmentation_set,
 )
 from pgseg_core.data.segmentation.sets import (
@@ -27,6 +28,7 @@ __all__ = [
     "MaskFiles",
     "SegmentationSample",
     "SegmentationSet",
+    "Unlabelled",
     "open_segmentation_set",
     "read_index_mask",
 ]

@@ -85,6 +85,11 @@ class InstanceSet:
         """Whether class 0 is the background: always."""
         return self.class_names[0] == BACKGROUND
 
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Name of each image, in order."""
+        return tuple(path.stem for path, _ in self.files)
+
     def __len__(self) -> int:
         return len(self.files)
 

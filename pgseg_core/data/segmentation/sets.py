@@ -66,6 +66,11 @@ class SegmentationSet(Protocol):
         """Where the wordings for prompts are: a built-in vocabulary's name, or `@file`."""
         ...
 
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Name of each image, in order."""
+        ...
+
     def __len__(self) -> int:
         """How many images the set has."""
         ...
@@ -100,6 +105,11 @@ class IndexMaskSet:
     def has_background(self) -> bool:
         """Whether class 0 is the background."""
         return self.class_names[0].casefold() == BACKGROUND
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Name of each image, in order."""
+        return tuple(entry.name for entry in self.files)
 
     def __len__(self) -> int:
         return len(self.files)
