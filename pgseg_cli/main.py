@@ -24,7 +24,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("segment")(segment.segment)
-app.command("eval")(evaluate.evaluate)
+app.add_typer(evaluate.app, name="eval")
 app.add_typer(viz.app, name="viz")
 app.command("convert")(convert.convert)
 app.command("backends")(backends.backends)

@@ -17,7 +17,8 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         "-c",
-        help='Class names between commas ("sky,road"), @file with one class a line, or voc12.',
+        help='Class names between commas ("sky,road"), @file with one class a line, or the '
+        "name of a built-in list: voc12, context, coco-object, coco-stuff, ade20k, ...",
     ),
 ]
 Templates = Annotated[

@@ -1,6 +1,6 @@
 """From predictions and masks to numbers that can be compared."""
 
-from pgseg_core.evaluation.baselines import Baseline, mask_baselines
+from pgseg_core.evaluation.baselines import BASELINES, Baseline, trivial_baseline
 from pgseg_core.evaluation.metrics import SegmentationScores, class_pixels, confusion, scores
 from pgseg_core.evaluation.protocols import (
     Protocol,
@@ -18,6 +18,7 @@ from pgseg_core.evaluation.runner import (
 )
 
 __all__ = [
+    "BASELINES",
     "TABLE_COLUMNS",
     "Baseline",
     "Protocol",
@@ -32,9 +33,9 @@ __all__ = [
     "confusion",
     "evaluate_segmentation",
     "load_protocol",
-    "mask_baselines",
     "protocol_names",
     "retrieval_recalls",
     "scores",
+    "trivial_baseline",
     "write_report",
 ]

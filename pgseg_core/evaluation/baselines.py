@@ -1,85 +1,120 @@
-"""What one gets without looking at the photo: trivial answers, scored from the masks alone.
+"""What one gets without a model: trivial answers, measured like any other.
 
-A number means something beside these: a set that is mostly background rewards saying "background".
+A number means something beside these: a set that is mostly background rewards saying "background",
+and groups drawn at random show what the choice of classes alone is worth.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int, Integer
+from jaxtyping import Int16, Integer
 from torch import Tensor
 
-from pgseg_core.errors import DataError
-from pgseg_core.evaluation.metrics import SegmentationScores, class_pixels, scores
+from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
+from pgseg_core.errors import ConfigError
+from pgseg_core.evaluation.metrics import class_pixels
+
+BASELINES = ("background", "frequent", "random-groups")
+"""Trivial answers by name."""
+RANDOM_GROUPS = 8
+"""As many as the model has in its last stage."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """One trivial answer and its scores."""
+    """One trivial answer."""
 
     name: str
     answer: str
-    """What it says, in words for a table."""
-    scores: SegmentationScores
+    """What it says, in words for a report."""
+    predict: Callable[[SegmentationSample], Int16[Tensor, "1 h w"]]
 
 
-def mask_baselines(
-    masks: Iterable[Integer[np.ndarray, "h w"]],
-    class_names: tuple[str, ...],
+def trivial_baseline(
+    name: str,
+    dataset: SegmentationSet,
     *,
-    background: bool,
-    ignore: int | None = 255,
-) -> tuple[Baseline, ...]:
-    """Score the trivial answers on a set's masks, read once.
-
-    The random answer is scored on its expected confusion matrix: the IoU of the expectation, which
-    is what a draw approaches on many images.
+    limit: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Baseline:
+    """Prepare a trivial answer for a set.
 
     Args:
-        masks: Ground truth, one label map an image.
-        class_names: Names in the order of the labels (c of them).
-        background: Whether class 0 is the background; without it that answer is left out.
-        ignore: Pixels with this label are not counted; None counts all.
+        name: `background` everywhere; `frequent`: the class with most pixels, which reads every
+            mask once; or `random-groups`: eight cells around random points, each given the class
+            that most of its pixels have.
+        dataset: The set; masks are looked at by the last two.
+        limit: Only the first so many images.
+        on_progress: Told after every mask that is read beforehand.
 
     Raises:
-        DataError: There are no masks, or one holds an unknown label.
+        ConfigError: No such answer, or background in a set without.
+        DataError: A mask is damaged.
     """
-    num_classes = len(class_names)
-    pixels = [class_pixels(mask, num_classes, ignore) for mask in masks]
-    if not pixels:
-        raise DataError("there are no masks to take baselines from")
-    per_image = torch.stack(pixels)  # (images, c)
-    total = per_image.sum(dim=0)
-    everywhere = int(total.argmax())
-    per_image_best = per_image.argmax(dim=1)
-    answers = {
-        "most frequent": (
-            f"'{class_names[everywhere]}' everywhere",
-            _constant(total, everywhere),
-        ),
-        "random": (
-            "one class drawn for each image (expected)",
-            (total[:, None] / num_classes).expand(-1, num_classes),
-        ),
-        "oracle per image": (
-            "each image's own most frequent class",
-            torch.zeros(num_classes, num_classes, dtype=total.dtype)
-            .index_add_(0, per_image_best, per_image)
-            .mT,
-        ),
-    }
-    if background:
-        answers = {"background": ("background everywhere", _constant(total, 0)), **answers}
-    return tuple(
-        Baseline(name=name, answer=answer, scores=scores(counts, background=background))
-        for name, (answer, counts) in answers.items()
-    )
+    if name == "background":
+        if not dataset.has_background:
+            raise ConfigError(
+                f"--baseline background: {dataset.name} has no background class",
+                hint="Take frequent or random-groups.",
+            )
+        return Baseline(name, "background everywhere", lambda sample: _constant(sample, 0))
+    if name == "frequent":
+        best = _most_frequent(dataset, limit, on_progress)
+        answer = f"'{dataset.class_names[best]}' everywhere"
+        return Baseline(name, answer, lambda sample: _constant(sample, best))
+    if name == "random-groups":
+        number = len(dataset.class_names)
+        answer = f"{RANDOM_GROUPS} random cells an image, each with its true best class"
+        return Baseline(name, answer, lambda sample: _best_of_groups(sample, number))
+    raise ConfigError(f"no baseline called '{name}'", hint=f"Known: {', '.join(BASELINES)}")
 
 
-def _constant(total: Int[Tensor, " c"], answer: int) -> Int[Tensor, "c c"]:
-    """Confusion of one class said everywhere: the answer's column holds all pixels."""
-    counts = torch.zeros(len(total), len(total), dtype=total.dtype)
-    counts[:, answer] = total
-    return counts
+def random_groups(
+    name: str, height: int, width: int, count: int = RANDOM_GROUPS
+) -> Integer[np.ndarray, "h w"]:
+    """Cut an image into cells around random points, the same for the same name.
+
+    Args:
+        name: The image's name, from which the points are drawn.
+        height: In pixels.
+        width: In pixels.
+        count: How many cells.
+    """
+    seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+    points = np.random.default_rng(seed).random((count, 2)) * (height, width)
+    rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
+    distance = [(rows - y) ** 2 + (columns - x) ** 2 for y, x in points]
+    return np.argmin(np.stack(distance), axis=0)
+
+
+def _best_of_groups(sample: SegmentationSample, num_classes: int) -> Int16[Tensor, "1 h w"]:
+    mask = sample.mask
+    groups = random_groups(sample.name, *mask.shape)
+    labels = np.zeros(mask.shape, dtype=np.int16)
+    for group in range(RANDOM_GROUPS):
+        inside = groups == group
+        found = mask[inside]
+        found = found[found < num_classes]
+        if len(found):
+            labels[inside] = np.bincount(found, minlength=num_classes).argmax()
+    return torch.from_numpy(labels)[None]
+
+
+def _constant(sample: SegmentationSample, label: int) -> Int16[Tensor, "1 h w"]:
+    return torch.full((1, *sample.mask.shape), label, dtype=torch.int16)
+
+
+def _most_frequent(
+    dataset: SegmentationSet, limit: int | None, on_progress: Callable[[int, int], None] | None
+) -> int:
+    number = len(dataset) if limit is None else min(limit, len(dataset))
+    total = torch.zeros(len(dataset.class_names), dtype=torch.int64)
+    for index in range(number):
+        mask = dataset[index].mask
+        total += class_pixels(mask, len(total), ignore=dataset.ignore_label)
+        if on_progress is not None:
+            on_progress(index + 1, number)
+    return int(total.argmax())

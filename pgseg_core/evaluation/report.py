@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from pgseg_core.atomic import whole_file
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.metrics import SegmentationScores
+from pgseg_core.evaluation.sweep import Sweep
+from pgseg_core.evaluation.uncertainty import Interval
 from pgseg_core.version import VERSION
 
 TABLE_COLUMNS = ("class", "IoU %", "accuracy %", "pixels %")
@@ -30,6 +34,28 @@ def installed_versions() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class ImageCounts:
+    """One image's counts, for the classes that occur in its target or prediction."""
+
+    name: str
+    classes: tuple[int, ...]
+    hits: tuple[int, ...]
+    """Right pixels of each of these classes."""
+    target: tuple[int, ...]
+    predicted: tuple[int, ...]
+
+
+def sparse_counts(names: tuple[str, ...], counts: Int[Tensor, "n 3 c"]) -> tuple[ImageCounts, ...]:
+    """Keep the classes of each image that have pixels."""
+    found = []
+    for name, image in zip(names, counts, strict=True):
+        classes = image.sum(dim=0).nonzero()[:, 0]
+        hits, target, predicted = (tuple(row.tolist()) for row in image[:, classes])
+        found.append(ImageCounts(name, tuple(classes.tolist()), hits, target, predicted))
+    return tuple(found)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """One segmentation result of one set under one protocol."""
@@ -43,9 +69,15 @@ class Report:
     class_hash: str
     """`class_list_hash` of the names and prompts."""
     threshold: float | None
-    """Background threshold; None when the set has no background."""
+    """Background threshold; None when no pixel is called background by one."""
+    threshold_from: str = ""
+    """Who chose the threshold, in words."""
     templates: str
     """Name of the prompt template set."""
+    templates_hash: str = ""
+    """Hash of the templates' text."""
+    wordings: tuple[tuple[str, ...], ...] = ()
+    """What stood in the prompts of each class; nothing for a background without prompt."""
     weights: str
     """Where the weights came from."""
     weights_hash: str
@@ -55,12 +87,30 @@ class Report:
     images_skipped: int
     """Images that could not be read; their pixels are missing from the scores."""
     scores: SegmentationScores
+    interval: Interval | None = None
+    """Bootstrap interval of mIoU over images; None for fewer than two images."""
+    sweep: Sweep | None = None
+    """mIoU against the background threshold, where it was asked for."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Pixel counts: rows target classes, columns predicted ones."""
+    images: tuple[ImageCounts, ...] = ()
+    """Counts of each image, from which two reports are compared."""
     versions: Mapping[str, str] = field(default_factory=installed_versions)
     """Versions of pgseg, torch and python."""
 
+    @property
+    def has_background(self) -> bool:
+        """Whether class 0 is the background."""
+        return self.scores.foreground_miou is not None
+
     def to_json(self) -> str:
-        """Return the report as JSON text; a score that is nan becomes null."""
-        return json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False) + "\n"
+        """Return the report as JSON text, one field a line; a score that is nan becomes null."""
+        values = without_nan(asdict(self))
+        lines = [
+            f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+            for key, value in values.items()
+        ]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     def to_csv(self) -> str:
         """Return one line a class: index, name, IoU, accuracy, pixels; nan becomes empty."""
@@ -94,6 +144,11 @@ class Report:
         skipped = f", {self.images_skipped} skipped" if self.images_skipped else ""
         return (
             ("mIoU %", percent(scores.miou)),
+            *(
+                ()
+                if self.interval is None
+                else (("  95 % interval over images", interval_text(self.interval)),)
+            ),
             *(() if foreground is None else (("mIoU % without background", percent(foreground)),)),
             ("pixel accuracy % (aAcc)", percent(scores.aacc)),
             ("mean class accuracy % (mAcc)", percent(scores.macc)),
@@ -102,13 +157,23 @@ class Report:
             ("classes", f"{len(self.class_names)} ({self.class_hash})"),
             ("templates", self.templates),
             ("threshold", "none" if self.threshold is None else f"{self.threshold:g}"),
-            ("weights", f"{self.weights} ({self.weights_hash})"),
+            *((("  chosen by", self.threshold_from),) if self.threshold_from else ()),
+            (
+                "weights",
+                f"{self.weights} ({self.weights_hash})" if self.weights_hash else self.weights,
+            ),
+            *(() if self.sweep is None else (("sweep", self.sweep.sentence),)),
         )
 
 
 def percent(share: float) -> str:
     """Write a share from 0 to 1 in percent with one digit; nan as a dash."""
     return "-" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def interval_text(interval: Interval) -> str:
+    """Write an interval of shares in percent."""
+    return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def write_report(report: Report, folder: Path) -> Path:
@@ -138,12 +203,12 @@ def write_report(report: Report, folder: Path) -> Path:
     return folder / "report.json"
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """Replace nan, which JSON does not know, by None."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, dict):
-        return {key: _without_nan(below) for key, below in value.items()}
+        return {key: without_nan(below) for key, below in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(below) for below in value]
+        return [without_nan(below) for below in value]
     return value

@@ -2,45 +2,39 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int16
+from jaxtyping import Float, Integer
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from pgseg_core.checkpoint.store import WEIGHTS
 from pgseg_core.comm import Collectives
-from pgseg_core.config import InferenceConfig
 from pgseg_core.data.pairs import Pair, read_pairs
-from pgseg_core.data.segmentation import SegmentationSet
+from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.data.shards import find_shards
 from pgseg_core.data.transforms import normalise, to_tensor
+from pgseg_core.errors import ConfigError
+from pgseg_core.evaluation.baselines import trivial_baseline
+from pgseg_core.evaluation.metrics import SegmentationScores
 from pgseg_core.evaluation.protocols import Protocol, class_list_hash
-from pgseg_core.evaluation.report import Report
+from pgseg_core.evaluation.question import Overrides, ask
+from pgseg_core.evaluation.reader import Reader
+from pgseg_core.evaluation.report import ImageCounts, Report, sparse_counts
 from pgseg_core.evaluation.retrieval import RetrievalScores, retrieval_recalls
-from pgseg_core.evaluation.runner import evaluate_segmentation
+from pgseg_core.evaluation.runner import SegmentationResult, evaluate_segmentation
+from pgseg_core.evaluation.sweep import GRID, threshold_curve
+from pgseg_core.evaluation.uncertainty import Interval, miou_interval
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.text.vocabulary import ClassName, Vocabulary, load_vocabulary
 
 OnProgress = Callable[[int, int], None]
+OnAnswer = Callable[[int, SegmentationSample, Integer[Tensor, "h w"]], None]
 
 IMAGES_AT_ONCE = 64
-
-
-def protocol_inference(protocol: Protocol) -> InferenceConfig:
-    """Return how a protocol reads an image."""
-    return InferenceConfig(
-        short_side=protocol.short_side,
-        long_side=protocol.long_side,
-        window=protocol.window,
-        stride=protocol.stride,
-        antialias=False,
-    )
 
 
 def evaluate_zero_shot(
@@ -49,12 +43,12 @@ def evaluate_zero_shot(
     protocol: Protocol,
     comm: Collectives,
     *,
-    system: str = "pgseg",
-    threshold: float | None = None,
-    templates: str | None = None,
+    overrides: Overrides | None = None,
     own_size: bool = False,
+    sweep: bool = False,
     limit: int | None = None,
     on_progress: OnProgress | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> Report:
     """Segment a set and score it.
 
@@ -63,61 +57,111 @@ def evaluate_zero_shot(
         dataset: Images with masks.
         protocol: Everything else the number depends on.
         comm: The ranks that share the images.
-        system: Whose thresholds and renamed classes of the protocol to use, where it has several.
-        threshold: Background threshold instead of the protocol's.
-        templates: Prompt templates instead of the protocol's.
+        overrides: What is wanted otherwise than the protocol has it.
         own_size: Read images at the model's own size; the report then says so beside the
             protocol's name.
+        sweep: Also take mIoU at every threshold of `sweep.GRID`, in the same pass.
         limit: Only the first so many images.
         on_progress: Told after every image.
+        on_answer: Told every image of this rank with its labels.
 
     Raises:
         DataError: The set is empty, or an image or mask is damaged.
-        ConfigError: The protocol knows no such system.
+        ConfigError: An unknown system, or a background threshold that the set has not.
     """
-    reading = protocol_inference(protocol)
-    name = protocol.id
-    if own_size:
-        own = replace(segmenter.inference, antialias=False)
-        if own != reading:
-            name += f" (at {own.short_side}, window {own.window}, stride {own.stride})"
-        reading = own
-    reader = Segmenter(segmenter.model, reading, device=segmenter.device, origin=segmenter.origin)
-    templates = templates or protocol.templates
-    vocabulary = load_vocabulary(dataset.vocabulary)
-    bar = threshold
-    if dataset.name in protocol.datasets:
-        rules = protocol.dataset(dataset.name).system(system)
-        vocabulary = Vocabulary(
-            tuple(
-                ClassName(entry.name, (rules.renamed.get(entry.name, entry.name),))
-                for entry in vocabulary.classes
-            )
-        )
-        bar = rules.threshold if threshold is None else threshold
-    background = dataset.has_background
-    bank = reader.embed_classes(vocabulary, templates=templates)
-    top_k = protocol.top_k or len(bank.names)
-
-    def predict(image: Image.Image) -> Int16[np.ndarray, "h w"]:
-        return reader.segment(
-            image, bank, background=background, threshold=0.95 if bar is None else bar, top_k=top_k
-        ).labels
-
-    result = evaluate_segmentation(dataset, predict, comm, on_progress, limit=limit)
-    prompts = [(), *vocabulary.prompts] if background else list(vocabulary.prompts)
+    question = ask(dataset, protocol, overrides or Overrides())
+    if sweep:
+        refuse_sweep(dataset)
+    reader = Reader(segmenter, protocol, question, own_size=own_size)
+    thresholds = (question.threshold, *(GRID if sweep else ()))
+    result = evaluate_segmentation(
+        dataset,
+        lambda sample: reader.read(sample.image, thresholds),
+        comm,
+        on_progress,
+        answers=len(thresholds),
+        limit=limit,
+        on_answer=on_answer,
+    )
+    curve = None
+    if sweep:
+        images = f"{dataset.name}, {result.images_seen} images"
+        curve = threshold_curve(result.confusions[1:], GRID, tuned_on=images)
     return Report(
-        protocol=name,
-        dataset=dataset.name,
-        class_names=dataset.class_names,
-        class_hash=class_list_hash(dataset.class_names, prompts),
-        threshold=bar if background else None,
-        templates=templates,
+        protocol=reader.name,
+        class_hash=question.class_hash,
+        threshold=question.threshold,
+        threshold_from=question.threshold_from,
+        templates=question.templates,
+        templates_hash=question.templates_hash,
+        wordings=question.wordings,
         weights=segmenter.origin,
         weights_hash=weights_hash(Path(segmenter.origin)),
+        sweep=curve,
+        **_measured(dataset, result),
+    )
+
+
+def refuse_sweep(dataset: SegmentationSet) -> None:
+    """Raise a ConfigError where there is no background threshold to sweep."""
+    if not dataset.has_background:
+        raise ConfigError(
+            f"--sweep-background: {dataset.name} has no background class", hint="Leave it out."
+        )
+
+
+def evaluate_baseline(
+    name: str,
+    dataset: SegmentationSet,
+    comm: Collectives,
+    *,
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
+    on_answer: OnAnswer | None = None,
+) -> Report:
+    """Score a trivial answer (`BASELINES`) on a set, as a model is scored.
+
+    Raises:
+        DataError: The set is empty, or an image or mask is damaged.
+        ConfigError: No such answer, or background in a set without.
+    """
+    baseline = trivial_baseline(name, dataset, limit=limit, on_progress=on_progress)
+    result = evaluate_segmentation(
+        dataset, baseline.predict, comm, on_progress, limit=limit, on_answer=on_answer
+    )
+    return Report(
+        protocol="none",
+        class_hash=class_list_hash(dataset.class_names, [()] * len(dataset.class_names)),
+        threshold=None,
+        templates="none",
+        weights=f"baseline {name}: {baseline.answer}",
+        weights_hash="",
+        **_measured(dataset, result),
+    )
+
+
+class _Measured(TypedDict):
+    dataset: str
+    class_names: tuple[str, ...]
+    images_seen: int
+    images_skipped: int
+    scores: SegmentationScores
+    interval: Interval | None
+    confusion: tuple[tuple[int, ...], ...]
+    images: tuple[ImageCounts, ...]
+
+
+def _measured(dataset: SegmentationSet, result: SegmentationResult) -> _Measured:
+    """Everything in a report that was counted."""
+    return _Measured(
+        dataset=dataset.name,
+        class_names=dataset.class_names,
         images_seen=result.images_seen,
         images_skipped=result.images_skipped,
         scores=result.scores,
+        interval=miou_interval(result.image_counts),
+        confusion=tuple(tuple(row) for row in result.confusions[0].tolist()),
+        images=sparse_counts(result.image_names, result.image_counts),
     )
 
 

@@ -6,8 +6,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def class_embedding(prompts: Float[Tensor, "p e"]) -> Float[Tensor, " e"]:
-    """Average the vectors of a class's prompts, then scale the mean to length 1 (step 4)."""
+def class_embedding(
+    prompts: Float[Tensor, "p e"], *, unit_first: bool = False
+) -> Float[Tensor, " e"]:
+    """Average the vectors of a class's prompts, then scale the mean to length 1 (step 4).
+
+    Args:
+        prompts: Vectors of any length.
+        unit_first: Scale each of them to length 1 before the mean (protocol `sclip`).
+    """
+    if unit_first:
+        prompts = F.normalize(prompts, dim=-1)
     return F.normalize(prompts.mean(dim=0), dim=-1)
 
 

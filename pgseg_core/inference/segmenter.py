@@ -20,6 +20,7 @@ from pgseg_core.inference.affinity import class_embedding, class_scores, with_ba
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.windows import (
     Box,
+    GroupField,
     ScoreField,
     coverage,
     one_hot_groups,
@@ -118,18 +119,37 @@ class Segmenter:
         """
         if not isinstance(classes, Vocabulary):
             classes = Vocabulary(tuple(ClassName(name, (name,)) for name in classes))
+        return ClassBank(classes.names, self.embed_wordings(classes.prompts, templates=templates))
+
+    @torch.inference_mode()
+    def embed_wordings(
+        self,
+        wordings: Sequence[Sequence[str]],
+        *,
+        templates: str = "simple",
+        unit_first: bool = False,
+    ) -> Float[Tensor, "c e"]:
+        """Embed groups of wordings, each in all templates and averaged into one unit vector.
+
+        Args:
+            wordings: One or more names for each vector.
+            templates: A set's name, or a file of templates.
+            unit_first: Scale every prompt's vector to length 1 before the mean.
+
+        Raises:
+            DataError: No such templates.
+        """
         sentences = load_templates(templates)
         prompts = [
-            [filled for wording in entry.prompts for filled in fill_templates(sentences, wording)]
-            for entry in classes.classes
+            [filled for wording in group for filled in fill_templates(sentences, wording)]
+            for group in wordings
         ]
         flat = self.tokenizer([prompt for group in prompts for prompt in group]).to(self.device)
         features = torch.cat(
             [self.model.encode_text(part).feature for part in flat.split(PROMPTS_AT_ONCE)]
         ).float()
         per_class = features.split([len(group) for group in prompts])
-        vectors = torch.stack([class_embedding(part) for part in per_class])
-        return ClassBank(names=classes.names, vectors=vectors)
+        return torch.stack([class_embedding(part, unit_first=unit_first) for part in per_class])
 
     @torch.inference_mode()
     def segment(
@@ -181,30 +201,41 @@ class Segmenter:
             threshold: Adds a background class in front when not None.
             top_k: How many classes one window may show.
         """
+        field = self.group_field(pixels)
+        scores = class_scores(
+            field.groups.to(self.device),
+            field.images.to(self.device),
+            bank.vectors,
+            self.model.scale(),
+            top_k=top_k,
+        )
+        if threshold is not None:
+            scores = with_background(scores, threshold)
+        return ScoreField(maps=field.maps, table=scores.flatten(0, 1).cpu())
+
+    @torch.inference_mode()
+    def group_field(self, pixels: Float[Tensor, "3 h w"]) -> GroupField:
+        """Encode a resized photo window by window: where its groups are, and what they say.
+
+        Args:
+            pixels: Normalised RGB.
+        """
         height, width = pixels.shape[1:]
         size, step = self.inference.window, self.inference.stride
         boxes = window_boxes(height, width, window=size, stride=step)
         count = coverage(height, width, boxes)
-        maps, tables = [], []
+        maps, groups, images = [], [], []
         for start in range(0, len(boxes), WINDOWS_AT_ONCE):
             some = boxes[start : start + WINDOWS_AT_ONCE]
             output = self.encode(torch.stack([_cut(pixels, box) for box in some]))
-            scores = class_scores(
-                self.model.project_groups(output.tokens).float(),
-                output.feature.float(),
-                bank.vectors,
-                self.model.scale(),
-                top_k=top_k,
-            )
-            if threshold is not None:
-                scores = with_background(scores, threshold)
-            tables.append(scores.flatten(0, 1).cpu())
+            groups.append(self.model.project_groups(output.tokens).float().cpu())
+            images.append(output.feature.float().cpu())
             for box, own in zip(some, self.window_maps(output, some[0]), strict=True):
                 placed = torch.zeros(len(own), height, width)
                 rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
                 placed[:, rows, columns] = own / count[rows, columns]
                 maps.append(placed)
-        return ScoreField(maps=torch.cat(maps), table=torch.cat(tables))
+        return GroupField(torch.cat(maps), torch.cat(groups), torch.cat(images))
 
     @torch.inference_mode()
     def encode(self, windows: Float[Tensor, "b 3 h w"]) -> ImageOutput:

@@ -60,6 +60,18 @@ def one_hot_groups(
 
 
 @dataclass(frozen=True)
+class GroupField:
+    """What the encoder saw in an image's windows (n of them, g groups each; m = n g)."""
+
+    maps: Float[Tensor, "m h w"]
+    """Weight of each (window, group) at each pixel of the resized image; sums to 1 over m."""
+    groups: Float[Tensor, "n g e"]
+    """Vector of each group of each window (n of them)."""
+    images: Float[Tensor, "n e"]
+    """Vector of each window as a whole."""
+
+
+@dataclass(frozen=True)
 class ScoreField:
     """The class scores of every pixel, in factored form: maps times table."""
 

@@ -10,13 +10,10 @@ comma, colon or hash inside a name.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from pgseg_core.errors import DataError
-
-BUILTIN_VOCABULARIES = ("voc12",)
-"""Vocabularies that ship with pgseg. Foreground classes only: background has no prompt."""
+from pgseg_core.vocabularies import BUILTIN_VOCABULARIES, vocabulary_text
 
 
 @dataclass(frozen=True)
@@ -124,8 +121,7 @@ def builtin_vocabulary(name: str) -> Vocabulary:
             f"no built-in vocabulary called '{name}'",
             hint=f"Built in: {', '.join(BUILTIN_VOCABULARIES)}. Or give a file: @classes.txt",
         )
-    file = resources.files("pgseg_core.text") / "vocabularies" / f"{name}.txt"
-    return parse_class_lines(file.read_text(encoding="utf-8").splitlines(), where=f"{name}.txt")
+    return parse_class_lines(vocabulary_text(name).splitlines(), where=f"{name}.txt")
 
 
 def parse_class_list(value: str) -> Vocabulary:

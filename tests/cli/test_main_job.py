@@ -66,6 +66,63 @@ def test_eval_writes_a_report_that_agrees_with_its_json(pgseg, here):
     assert (here / "report/classes.csv").read_text().count("\n") == 19
 
 
+def test_several_sets_in_one_call(pgseg, here):
+    copy = here / "again"
+    copy.symlink_to(here / "data/scenes/eval")
+    line = "eval --dataset scenes,folder --data-root data/scenes/eval --data-root again --limit 2"
+    result = pgseg(f"{line} --out both --json")
+    assert result.code == 0, result.err
+    scenes, folder = json.loads(result.out)
+    assert [scenes["dataset"], folder["dataset"]] == ["scenes", "folder"]
+    assert scenes["scores"] == folder["scores"]
+    assert scenes == json.loads((here / "both/scenes/report.json").read_text())
+    assert (here / "both/folder/classes.csv").exists()
+    spelled = pgseg(line.replace("scenes,folder", "scenes --dataset folder") + " --json")
+    assert json.loads(spelled.out) == [scenes, folder]
+
+
+def test_baselines_and_the_comparison_of_reports(pgseg, here):
+    for name, out in (("frequent", "a"), ("random-groups", "b")):
+        result = pgseg(f"eval --baseline {name} --out {out}")
+        assert result.code == 0, result.err
+        assert "95 % interval over images" in result.words
+    compared = pgseg("eval compare a b/report.json --json")
+    assert compared.code == 0, compared.err
+    values = json.loads(compared.out)
+    assert values["verdict"] == "B is better"
+    assert values["difference"] == pytest.approx(values["miou"][1] - values["miou"][0])
+    assert len(values["iou"]) == 18
+    same = json.loads(pgseg("eval compare a a --json").out)
+    assert same["difference"] == 0
+    assert same["p_value"] == 1
+    assert same["verdict"] == "no difference can be told"
+
+
+def test_a_threshold_curve_in_one_pass(pgseg, here):
+    voc = here / "voc"
+    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (voc / part).mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for name in ("a", "b"):
+        pixels = generator.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(voc / "JPEGImages" / f"{name}.jpg")
+        mask = generator.integers(0, 3, (30, 40), dtype=np.uint8)
+        Image.fromarray(mask).save(voc / "SegmentationClass" / f"{name}.png")
+    (voc / "ImageSets/Segmentation/val.txt").write_text("a\nb\n")
+    line = "eval --dataset voc12 --data-root voc --json"
+    swept = json.loads(pgseg(f"{line} --sweep-background").out)
+    curve = dict(zip(swept["sweep"]["thresholds"], swept["sweep"]["miou"], strict=True))
+    assert swept["sweep"]["tuned_on"] == "voc12, 2 images"
+    for threshold in (0.95, 0.05):
+        alone = json.loads(pgseg(f"{line} --background {threshold}").out)
+        assert alone["scores"]["miou"] == curve[threshold]
+        assert alone["threshold_from"] == "given"
+    for protocol in ("tcl", "sclip"):
+        values = json.loads(pgseg(f"{line} --protocol {protocol} --templates simple").out)
+        assert values["protocol"].startswith(protocol)
+        assert values["images_seen"] == 2
+
+
 def test_a_departure_from_the_protocol_is_in_its_name(pgseg, here):
     own = json.loads(pgseg("eval --limit 1 --json").out)
     strict = json.loads(pgseg("eval --limit 1 --protocol-size --json").out)

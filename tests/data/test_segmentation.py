@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pgseg_core.data.segmentation import VOC12_CLASSES, open_segmentation_set, read_index_mask
+from pgseg_core.data.segmentation import (
+    SEGMENTATION_SETS,
+    VOC12_CLASSES,
+    open_segmentation_set,
+    read_index_mask,
+)
 from pgseg_core.errors import DataError
 from pgseg_core.text.vocabulary import builtin_vocabulary, load_vocabulary, read_class_file
 from tests.data.conftest import jpeg, random_image
@@ -100,9 +105,9 @@ def test_class_files_are_read_as_vocabularies_read_them(lines, tmp_path_factory)
         names = read_class_file(path).names
     except DataError:
         return
-    from pgseg_core.data.segmentation import _read_class_names
+    from pgseg_core.data.segmentation.trees import read_class_names
 
-    assert _read_class_names(path) == names
+    assert read_class_names(path) == names
 
 
 def test_missing_files_are_counted_and_listed(voc):
@@ -166,7 +171,7 @@ def test_a_bad_class_file_is_refused(folder, content, message):
 def test_unknown_kinds_list_the_known(tmp_path):
     with pytest.raises(DataError, match="'ade'") as caught:
         open_segmentation_set("ade", tmp_path)
-    assert caught.value.hint == "Known sets: voc12, folder, scenes"
+    assert caught.value.hint == f"Known sets: {', '.join(SEGMENTATION_SETS)}"
 
 
 def test_a_mask_of_another_size_is_named(folder):

@@ -21,6 +21,10 @@ class MemorySet:
     vocabulary: str = "@memory"
     damaged: frozenset[int] = frozenset()
 
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        return tuple(f"{index}.jpg" for index in range(len(self.masks)))
+
     def __len__(self) -> int:
         return len(self.masks)
 

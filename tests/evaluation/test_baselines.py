@@ -1,63 +1,73 @@
 import numpy as np
 import pytest
+import torch
 
-from pgseg_core.errors import DataError
-from pgseg_core.evaluation.baselines import mask_baselines
-from pgseg_core.evaluation.metrics import confusion, scores
+from pgseg_core.comm import LocalCollectives
+from pgseg_core.errors import ConfigError
+from pgseg_core.evaluation.baselines import RANDOM_GROUPS, random_groups, trivial_baseline
+from pgseg_core.evaluation.runner import evaluate_segmentation
+from pgseg_core.evaluation.zero_shot import evaluate_baseline
+from tests.evaluation.sets import MemorySet, random_set
 
-NAMES = ("background", "cat", "dog")
 MASKS = (
     np.array([[0, 0, 0, 1]]),
-    np.array([[2, 2, 2, 0]]),
-    np.array([[1, 1, 255, 255]], dtype=np.uint8),
+    np.array([[2, 2, 2, 2]]),
+    np.array([[2, 1, 255, 255]]),
 )
 
 
-def test_counted_by_hand() -> None:
-    found = {base.name: base for base in mask_baselines(MASKS, NAMES, background=True)}
-    assert list(found) == ["background", "most frequent", "random", "oracle per image"]
-    background = found["background"].scores
-    assert background.iou == (0.4, 0.0, 0.0)
-    assert background.aacc == 0.4
-    assert background.pixels == (4, 3, 3)
-    assert found["most frequent"].answer == "'background' everywhere"
-    assert found["most frequent"].scores == background
-    random = found["random"].scores
-    assert random.accuracy == pytest.approx((1 / 3, 1 / 3, 1 / 3))
-    assert random.aacc == pytest.approx(1 / 3)
-    assert random.iou[0] == pytest.approx((4 / 3) / (4 + 10 / 3 - 4 / 3))
-    oracle = found["oracle per image"].scores
-    assert oracle.iou == pytest.approx((3 / 5, 2 / 3, 3 / 4))
-    assert oracle.aacc == 0.8
-    assert all(base.scores.foreground_miou is not None for base in found.values())
+def test_constant_answers_counted_by_hand() -> None:
+    dataset = MemorySet(MASKS)
+    found = {
+        name: evaluate_baseline(name, dataset, LocalCollectives())
+        for name in ("background", "frequent")
+    }
+    assert found["background"].scores.iou == (0.3, 0.0, 0.0)
+    assert found["background"].weights == "baseline background: background everywhere"
+    assert found["frequent"].scores.iou == (0.0, 0.0, 0.5)
+    assert found["frequent"].weights == "baseline frequent: 'dog' everywhere"
+    assert found["frequent"].interval is not None
+    first = evaluate_baseline("frequent", dataset, LocalCollectives(), limit=1)
+    assert first.scores.aacc == 0.75
 
 
-def test_constant_answers_agree_with_predictions_of_them() -> None:
-    found = {base.name: base for base in mask_baselines(MASKS, NAMES, background=True)}
-    counts = sum(confusion(np.zeros_like(mask, dtype=int), mask, 3) for mask in MASKS)
-    assert found["background"].scores == scores(counts, background=True)
+def test_random_cells_get_the_class_that_most_of_their_pixels_have() -> None:
+    dataset = random_set(3)
+    baseline = trivial_baseline("random-groups", dataset)
+    for index in range(3):
+        sample = dataset[index]
+        cells = random_groups(sample.name, *sample.mask.shape)
+        labels = baseline.predict(sample)[0].numpy()
+        for cell in np.unique(cells):
+            given = np.unique(labels[cells == cell])
+            assert len(given) == 1
+            inside = sample.mask[cells == cell]
+            counts = [int((inside == label).sum()) for label in range(3)]
+            assert counts[int(given[0])] == max(counts)
 
 
-def test_random_is_what_many_draws_approach() -> None:
-    generator = np.random.default_rng(0)
-    draws = [
-        confusion(np.full(mask.shape, generator.integers(3)), mask, 3)
-        for _ in range(3000)
-        for mask in MASKS
-    ]
-    drawn = scores(sum(draws))
-    random = {base.name: base for base in mask_baselines(MASKS, NAMES, background=False)}["random"]
-    assert drawn.iou == pytest.approx(random.scores.iou, abs=0.02)
+def test_random_cells_are_the_same_for_the_same_name() -> None:
+    first, again = random_groups("a", 20, 30), random_groups("a", 20, 30)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, random_groups("b", 20, 30))
+    assert first.max() < RANDOM_GROUPS
 
 
-def test_without_background_there_is_no_such_answer() -> None:
-    found = mask_baselines(MASKS, NAMES, background=False)
-    assert [base.name for base in found] == ["most frequent", "random", "oracle per image"]
-    assert all(base.scores.foreground_miou is None for base in found)
+def test_one_cell_per_image_would_be_the_most_frequent_class_of_each() -> None:
+    """More cells can only help: all pixels right once every cell is one pixel."""
+    dataset = random_set(4)
+    few = evaluate_segmentation(
+        dataset, trivial_baseline("random-groups", dataset).predict, LocalCollectives()
+    ).confusions[0]
+    modes = sum(
+        int(torch.bincount(torch.from_numpy(mask[mask < 255])).max()) for mask in dataset.masks
+    )
+    assert modes <= int(few.diagonal().sum()) <= int(few.sum())
 
 
-def test_no_masks_and_unknown_labels_are_refused() -> None:
-    with pytest.raises(DataError, match="no masks"):
-        mask_baselines([], NAMES, background=True)
-    with pytest.raises(DataError, match="label 2"):
-        mask_baselines(MASKS, NAMES[:2], background=True)
+def test_answers_that_a_set_has_not_are_refused() -> None:
+    dataset = MemorySet(MASKS, class_names=("bird", "cat", "dog"), has_background=False)
+    with pytest.raises(ConfigError, match="memory has no background class"):
+        trivial_baseline("background", dataset)
+    with pytest.raises(ConfigError, match="no baseline called 'best'"):
+        trivial_baseline("best", dataset)

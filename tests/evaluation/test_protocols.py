@@ -10,14 +10,13 @@ def test_every_protocol_loads_under_its_own_name() -> None:
         protocol = load_protocol(name)
         assert protocol.id == name
         assert protocol.stride <= protocol.window
-        assert all(rules.systems for rules in protocol.datasets.values())
 
 
 @pytest.mark.parametrize(
     ("dataset", "classes", "images", "groupvit", "pgseg"),
     [
         ("voc12", 21, 1449, 0.95, 0.95),
-        ("context", 60, 5105, 0.35, 0.36),
+        ("context60", 60, 5105, 0.35, 0.36),
         ("coco-object", 81, 5000, 0.95, 0.85),
     ],
 )
@@ -29,7 +28,7 @@ def test_groupvit_thresholds(
     assert (rules.num_classes, rules.num_images) == (classes, images)
     assert rules.system("groupvit").threshold == groupvit
     assert rules.system("pgseg").threshold == pgseg
-    assert rules.background == "capped_threshold"
+    assert protocol.background == "capped_threshold"
 
 
 def test_groupvit_reads_images_in_windows_of_448() -> None:
@@ -49,8 +48,36 @@ def test_renamed_classes_keep_their_places() -> None:
     names = ("background", "aeroplane", "diningtable", "pottedplant", "tvmonitor")
     rules = load_protocol("groupvit").dataset("voc12").system("pgseg")
     assert rules.rename(names) == ("background", "aeroplane", "table", "plant", "monitor")
-    context = load_protocol("groupvit").dataset("context").system("groupvit")
+    context = load_protocol("groupvit").dataset("context60").system("groupvit")
     assert context.rename(("aeroplane", "sky")) == ("airplane", "sky")
+
+
+def test_tcl_asks_with_nine_prompts_and_one_background_score() -> None:
+    protocol = load_protocol("tcl")
+    assert (protocol.templates, protocol.top_k, protocol.scores) == ("subset", None, "softmax")
+    assert (protocol.background, protocol.threshold) == ("constant_score", 0.5)
+    assert {name: rules.num_classes for name, rules in protocol.datasets.items()} == {
+        "voc12": 21, "voc20": 20, "context60": 60, "context59": 59, "coco-object": 81,
+        "coco-stuff": 171, "cityscapes": 19, "ade20k": 150,
+    }  # fmt: skip
+    assert protocol.rules("voc12", None) == (0.5, {}, None)
+
+
+def test_sclip_reads_small_windows_and_scales_by_set() -> None:
+    protocol = load_protocol("sclip")
+    read = (protocol.short_side, protocol.long_side, protocol.window, protocol.stride)
+    assert read == (336, 2048, 224, 112)
+    assert (protocol.templates, protocol.normalise, protocol.unit_prompts) == ("full", "clip", True)
+    sets = ("voc12", "voc20", "context60", "coco-object", "ade20k", "elsewhere")
+    assert [protocol.scale(name) for name in sets] == [65, 40, 50, 50, 40, 40]
+    assert protocol.rules("voc12", None) == (0.1, {}, "sclip/voc12")
+
+
+def test_a_system_that_the_protocol_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"protocol tcl has no system 'pgseg'"):
+        load_protocol("tcl").rules("voc12", "pgseg")
+    with pytest.raises(ConfigError, match=r"(?s)no system 'clip'.*Known: groupvit, pgseg"):
+        load_protocol("groupvit").rules("elsewhere", "clip")
 
 
 def test_unknown_names_list_the_known_ones() -> None:

@@ -7,16 +7,18 @@ from PIL import Image
 from torch import Tensor
 
 from pgseg_core.comm import LocalCollectives
+from pgseg_core.data.segmentation import SegmentationSample
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.metrics import confusion, scores
 from pgseg_core.evaluation.runner import evaluate_segmentation
 from tests.evaluation.sets import MemorySet, index_of, random_set
 
 
-def predict(image: Image.Image) -> np.ndarray:
+def predict(sample: SegmentationSample) -> Tensor:
     """Answer pseudo-randomly, but always the same for the same image."""
-    width, height = image.size
-    return np.random.default_rng(index_of(image)).integers(0, 3, size=(height, width))
+    width, height = sample.image.size
+    generator = np.random.default_rng(index_of(sample.image))
+    return torch.from_numpy(generator.integers(0, 3, size=(1, height, width)))
 
 
 @dataclass
@@ -38,8 +40,8 @@ def test_the_whole_set_is_one_confusion_matrix() -> None:
     expected = torch.zeros(3, 3, dtype=torch.int64)
     for index in range(len(dataset)):
         sample = dataset[index]
-        expected += confusion(predict(sample.image), sample.mask, 3)
-    assert result.confusion.equal(expected)
+        expected += confusion(predict(sample)[0], sample.mask, 3)
+    assert result.confusions[0].equal(expected)
     assert result.scores == scores(expected, background=True)
     assert (result.images_seen, result.images_skipped) == (7, 0)
 
@@ -53,9 +55,37 @@ def test_ranks_share_the_images_without_repeats(world_size: int) -> None:
     ranks = [RecordingRank(rank=rank, world_size=world_size) for rank in range(world_size)]
     for rank in ranks:
         evaluate_segmentation(dataset, predict, rank, on_damaged=lambda error: None)
-    counts, images = zip(*(rank.summands for rank in ranks), strict=True)
-    assert torch.stack(counts).sum(0).equal(whole.confusion)
-    assert torch.stack(images).sum(0).tolist() == [6, 1]
+    totals, images, seen = zip(*(rank.summands for rank in ranks), strict=True)
+    assert torch.stack(totals).sum(0).equal(whole.confusions)
+    assert torch.stack(seen).sum(0).tolist() == [1, 1, 1, 1, 0, 1, 1]
+    kept = [0, 1, 2, 3, 5, 6]
+    assert torch.stack(images).sum(0)[kept].equal(whole.image_counts)
+    assert whole.image_names == tuple(f"{index}.jpg" for index in kept)
+
+
+def test_counts_of_images_add_up_and_each_answer_has_its_matrix() -> None:
+    dataset = random_set()
+
+    def twice(sample: SegmentationSample) -> Tensor:
+        return torch.cat([predict(sample), torch.zeros_like(predict(sample))])
+
+    told: list[int] = []
+    result = evaluate_segmentation(
+        dataset,
+        twice,
+        LocalCollectives(),
+        answers=2,
+        on_answer=lambda index, sample, labels: told.append(index),
+    )
+    first, background = result.confusions
+    assert first.equal(evaluate_segmentation(dataset, predict, LocalCollectives()).confusions[0])
+    assert background[:, 1:].sum() == 0
+    assert background.sum() == first.sum()
+    hits, target, predicted = result.image_counts.sum(0)
+    assert hits.equal(first.diagonal())
+    assert target.equal(first.sum(1))
+    assert predicted.equal(first.sum(0))
+    assert told == list(range(7))
 
 
 def test_progress_counts_this_ranks_images() -> None:

@@ -4,13 +4,13 @@ from hypothesis import strategies as st
 
 from pgseg_core.errors import DataError
 from pgseg_core.text.vocabulary import (
-    BUILTIN_VOCABULARIES,
     builtin_vocabulary,
     load_vocabulary,
     parse_class_lines,
     parse_class_list,
     read_class_file,
 )
+from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
 
 
 def test_names_between_commas():

@@ -1,6 +1,7 @@
 """Named protocols: everything besides the weights that a number depends on, as data files."""
 
 from pgseg_core.evaluation.protocols.protocol import (
+    DEFAULT_SYSTEM,
     Protocol,
     SetRules,
     SystemRules,
@@ -10,6 +11,7 @@ from pgseg_core.evaluation.protocols.protocol import (
 )
 
 __all__ = [
+    "DEFAULT_SYSTEM",
     "Protocol",
     "SetRules",
     "SystemRules",

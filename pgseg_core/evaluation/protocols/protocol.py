@@ -17,6 +17,9 @@ from pgseg_core.errors import ConfigError
 _STRICT = ConfigDict(extra="forbid")
 _FILES = resources.files("pgseg_core.evaluation.protocols")
 
+DEFAULT_SYSTEM = "pgseg"
+"""Whose thresholds are taken where the protocol has several and nobody is named."""
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -50,13 +53,14 @@ class SetRules:
     """Images of that part. A number on fewer is not the set's number."""
     num_classes: Count
     """Classes, background included (c)."""
-    background: Literal["capped_threshold", "none"]
-    """Which pixels become class 0: `capped_threshold` those whose best class probability is below
-    min(threshold, the image's best); `none` when the set has no background class."""
     unlabelled: Literal["ignore", "background"]
     """What pixels without ground truth are: not counted, or background."""
-    systems: Mapping[str, SystemRules]
+    systems: Mapping[str, SystemRules] = field(default_factory=dict)
     """Choices that differ between published systems, by the system's name."""
+    logit_scale: Annotated[float, Field(gt=0)] | None = None
+    """Factor of the cosines on this set instead of the protocol's."""
+    vocabulary: str | None = None
+    """The list of wordings asked for instead of the set's own names."""
 
     def system(self, name: str) -> SystemRules:
         """Return one system's choices.
@@ -87,10 +91,30 @@ class Protocol:
     """Side of the sliding window, in pixels."""
     stride: Count
     """Step of the sliding window, in pixels."""
+    normalise: Literal["imagenet", "clip"]
+    """Whose mean and deviation of the colours are taken."""
     templates: str
     """Name of the prompt template set."""
+    unit_prompts: bool
+    """Whether each prompt's vector is scaled to length 1 before the mean over templates."""
+    names: Literal["wordings", "dataset"]
+    """What stands in prompts of sets without a rule: the wordings of the class file, or the data
+    set's own names."""
+    scores: Literal["product", "softmax", "pixel_softmax"]
+    """`product`: softmax over all classes times softmax over the image's top_k, for each group.
+    `softmax`: the first of them alone. `pixel_softmax`: cosines averaged over windows, then for
+    each pixel softmax over all wordings and the largest of a class's wordings."""
     top_k: Count | None
-    """Classes kept for an image, ranked by the image's own feature; None keeps all."""
+    """Classes kept for an image, ranked by the image's own feature; None where none is left out."""
+    logit_scale: Annotated[float, Field(gt=0)] | None
+    """Factor of the cosines; None is the model's own."""
+    background: Literal["capped_threshold", "constant_score", "probability"]
+    """Which pixels become background in sets that have it. `capped_threshold`: groups whose best
+    score is below min(threshold, the window's best). `constant_score`: pixels whose best score is
+    at most the threshold. `probability`: pixels whose best class, stuff words of the background
+    among them, has a probability below the threshold."""
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    """Background threshold where the set's rules have none."""
     datasets: Mapping[str, SetRules]
     """Rules of each set, by the set's name."""
 
@@ -103,6 +127,33 @@ class Protocol:
         if name not in self.datasets:
             raise _unknown(f"protocol {self.id} says nothing about '{name}'", name, self.datasets)
         return self.datasets[name]
+
+    def rules(
+        self, dataset: str, system: str | None
+    ) -> tuple[float, Mapping[str, str], str | None]:
+        """Return (threshold, renamed classes, vocabulary) for a set; defaults for an unknown one.
+
+        Args:
+            dataset: The set's name.
+            system: Whose choices, where the protocol has several; PGSeg's when None.
+
+        Raises:
+            ConfigError: A system was named that the protocol does not know.
+        """
+        known = self.datasets.get(dataset)
+        if system is not None:
+            systems = {name for rules in self.datasets.values() for name in rules.systems}
+            if system not in systems:
+                raise _unknown(f"protocol {self.id} has no system '{system}'", system, systems)
+        if known is None or not known.systems:
+            return self.threshold, {}, None if known is None else known.vocabulary
+        chosen = known.system(system or DEFAULT_SYSTEM)
+        return chosen.threshold, chosen.renamed, known.vocabulary
+
+    def scale(self, dataset: str) -> float | None:
+        """Return the factor of the cosines on a set; None for the model's own."""
+        known = self.datasets.get(dataset)
+        return self.logit_scale if known is None else known.logit_scale or self.logit_scale
 
 
 def protocol_names() -> list[str]:
@@ -142,4 +193,4 @@ def _unknown(sentence: str, name: str, known: Iterable[str]) -> ConfigError:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"Did you mean {close[0]}? " if close else ""
-    return ConfigError(sentence, hint=f"{guess}Known: {', '.join(known)}")
+    return ConfigError(sentence, hint=f"{guess}Known: {', '.join(known) or 'none'}")

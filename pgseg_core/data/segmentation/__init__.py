@@ -1,0 +1,34 @@
+"""Images with index masks, for evaluation: the published benchmarks' own trees and plain folders.
+
+A set is checked when it is opened, so that a missing file is known before hours of work.
+"""
+
+from pgseg_core.data.segmentation.benchmarks import (
+    SEGMENTATION_SETS,
+    VOC12_CLASSES,
+    Unlabelled,
+    open_segmentation_set,
+)
+from pgseg_core.data.segmentation.sets import (
+    BACKGROUND,
+    IGNORE_LABEL,
+    IndexMaskSet,
+    MaskFiles,
+    SegmentationSample,
+    SegmentationSet,
+    read_index_mask,
+)
+
+__all__ = [
+    "BACKGROUND",
+    "IGNORE_LABEL",
+    "SEGMENTATION_SETS",
+    "VOC12_CLASSES",
+    "IndexMaskSet",
+    "MaskFiles",
+    "SegmentationSample",
+    "SegmentationSet",
+    "Unlabelled",
+    "open_segmentation_set",
+    "read_index_mask",
+]

@@ -1,0 +1,124 @@
+"""Two reports of the same images, side by side: is B really better than A?"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from pgseg_core.errors import DataError
+from pgseg_core.evaluation.report import ImageCounts
+from pgseg_core.evaluation.uncertainty import Counts, PairedTest, class_ious, paired_test
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="ignore"))
+class MeasuredReport:
+    """What a comparison needs of a report.json."""
+
+    protocol: str
+    dataset: str
+    class_names: tuple[str, ...]
+    class_hash: str
+    threshold: float | None
+    templates: str
+    weights: str
+    images: tuple[ImageCounts, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same images."""
+
+    a: MeasuredReport
+    b: MeasuredReport
+    miou: tuple[float, float]
+    """Of A and B."""
+    iou: tuple[tuple[float, float], ...]
+    """Of each class, of A and B; nan for a class that one of them does not meet."""
+    test: PairedTest
+    differences: tuple[str, ...]
+    """In what, besides weights, the two were measured differently."""
+
+
+def read_report(path: Path) -> MeasuredReport:
+    """Read a report.json, or the one in a report folder.
+
+    Raises:
+        DataError: It cannot be read, or holds no counts of images.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        return TypeAdapter(MeasuredReport).validate_json(file.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read ({error.strerror})",
+            hint="Write a report first: pgseg eval --out report/",
+        ) from error
+    except ValidationError as error:
+        raise DataError(
+            f"{file} is not a report of pgseg eval with counts for each image",
+            hint="Write it anew: pgseg eval --out report/",
+        ) from error
+
+
+def compare_reports(a: MeasuredReport, b: MeasuredReport) -> Comparison:
+    """Compare two reports of the same images and classes.
+
+    Raises:
+        DataError: Their classes, images or ground truth differ; says where.
+    """
+    if a.class_names != b.class_names:
+        raise DataError(
+            f"the reports are about different classes ({len(a.class_names)} of {a.dataset}, "
+            f"{len(b.class_names)} of {b.dataset})",
+            hint="Measure both on the same --dataset.",
+        )
+    names = [[image.name for image in report.images] for report in (a, b)]
+    if names[0] != names[1]:
+        strangers = set(names[0]) ^ set(names[1])
+        example = f", such as {min(strangers)}" if strangers else " or their order"
+        raise DataError(
+            f"the reports are about different images ({len(names[0])} and {len(names[1])})"
+            + example,
+            hint="Measure both on the same images, with the same --limit.",
+        )
+    counts = [_dense(report) for report in (a, b)]
+    for image, first, second in zip(names[0], counts[0][:, 1], counts[1][:, 1], strict=True):
+        if not first.equal(second):
+            raise DataError(
+                f"the ground truth of {image} differs between the reports",
+                hint="Measure both on the same masks, with the same --unlabelled.",
+            )
+    ious = [class_ious(part.sum(dim=0)) for part in counts]
+    return Comparison(
+        a=a,
+        b=b,
+        miou=(ious[0].nanmean().item(), ious[1].nanmean().item()),
+        iou=tuple(zip(ious[0].tolist(), ious[1].tolist(), strict=True)),
+        test=paired_test(counts[0], counts[1]),
+        differences=_differences(a, b),
+    )
+
+
+def _dense(report: MeasuredReport) -> Counts:
+    counts = torch.zeros(len(report.images), 3, len(report.class_names), dtype=torch.int64)
+    for place, image in enumerate(report.images):
+        rows = torch.tensor([image.hits, image.target, image.predicted], dtype=torch.int64)
+        counts[place][:, list(image.classes)] = rows
+    return counts
+
+
+def _differences(a: MeasuredReport, b: MeasuredReport) -> tuple[str, ...]:
+    pairs = {
+        "protocol": (a.protocol, b.protocol),
+        "class list and wordings": (a.class_hash, b.class_hash),
+        "templates": (a.templates, b.templates),
+        "threshold": (a.threshold, b.threshold),
+    }
+    return tuple(
+        f"{name}: {json.dumps(first)} and {json.dumps(second)}"
+        for name, (first, second) in pairs.items()
+        if first != second
+    )

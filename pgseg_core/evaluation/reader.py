@@ -1,0 +1,159 @@
+"""How a protocol reads an image: windows, scores, background, for any number of thresholds at once.
+
+The image is encoded once. Its groups' scores and, for each threshold, which groups are background
+are columns of one small table, so that a whole threshold curve costs little more than one answer
+and every point of it is exactly what a run with that threshold gives.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, Int16
+from PIL import Image
+from torch import Tensor
+
+from pgseg_core.config import InferenceConfig
+from pgseg_core.data.transforms import IMAGENET_MEAN, IMAGENET_STD
+from pgseg_core.evaluation.protocols import Protocol
+from pgseg_core.evaluation.question import Question
+from pgseg_core.inference.affinity import class_scores, with_background
+from pgseg_core.inference.resize import resize_photo
+from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.inference.windows import GroupField, ScoreField
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+"""Mean of red, green and blue over CLIP's images, for values in [0, 1]."""
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Standard deviation of the same."""
+
+_COLOURS = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "clip": (CLIP_MEAN, CLIP_STD)}
+
+
+def protocol_inference(protocol: Protocol) -> InferenceConfig:
+    """Return how a protocol reads an image."""
+    return InferenceConfig(
+        short_side=protocol.short_side,
+        long_side=protocol.long_side,
+        window=protocol.window,
+        stride=protocol.stride,
+        antialias=False,
+    )
+
+
+class Reader:
+    """A model under a protocol, with a set's question: photos in, labels out."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        protocol: Protocol,
+        question: Question,
+        *,
+        own_size: bool = False,
+    ) -> None:
+        reading = protocol_inference(protocol)
+        self.name = protocol.id
+        """The protocol's name, with what departs from it."""
+        if own_size:
+            own = replace(segmenter.inference, antialias=False)
+            if own != reading:
+                self.name += f" (at {own.short_side}, window {own.window}, stride {own.stride})"
+            reading = own
+        self._segmenter = Segmenter(
+            segmenter.model, reading, device=segmenter.device, origin=segmenter.origin
+        )
+        self._protocol = protocol
+        self._question = question
+        by_wording = protocol.scores == "pixel_softmax"
+        asked = [
+            (label, words) for label, words in enumerate(question.wordings) if words
+        ]  # (label, wordings), without a background that has none
+        groups = [
+            (label, part)
+            for label, words in asked
+            for part in ([(word,) for word in words] if by_wording else [words])
+        ]
+        self._labels = torch.tensor([label for label, _ in groups])
+        self._vectors = self._segmenter.embed_wordings(
+            [part for _, part in groups],
+            templates=question.templates,
+            unit_first=protocol.unit_prompts,
+        )
+        own_scale = self._segmenter.model.scale().detach()
+        self._scale = (
+            own_scale
+            if question.logit_scale is None
+            else torch.tensor(question.logit_scale, device=own_scale.device)
+        )
+
+    @torch.inference_mode()
+    def read(
+        self, photo: Image.Image, thresholds: Sequence[float | None]
+    ) -> Int16[Tensor, "t h w"]:
+        """Label every pixel of a photo at its own size, once for each threshold.
+
+        Args:
+            photo: RGB.
+            thresholds: Background thresholds (t of them); None calls no pixel background. In a set
+                without background they make no difference.
+        """
+        mean, deviation = (torch.tensor(three) for three in _COLOURS[self._protocol.normalise])
+        resized = resize_photo(photo, self._segmenter.inference)
+        pixels = ((resized.float() / 255 - mean) / deviation).permute(2, 0, 1)
+        field = self._segmenter.group_field(pixels)
+        table = self._table(field, thresholds)
+        decide = self._decision(thresholds)
+        size = (photo.height, photo.width)
+        labels = torch.empty(len(thresholds), *size, dtype=torch.int16)
+        for top, scores in ScoreField(field.maps, table).bands(size=size):
+            labels[:, top : top + scores.shape[1]] = decide(scores)
+        return labels
+
+    def _table(self, field: GroupField, thresholds: Sequence[float | None]) -> Float[Tensor, "m s"]:
+        """Scores of each (window, group): classes, and before them the background's bars."""
+        groups = field.groups.to(self._segmenter.device)
+        cosines = F.normalize(groups, dim=-1) @ self._vectors.mT  # (windows, groups, wordings)
+        if self._protocol.scores == "pixel_softmax":
+            return cosines.flatten(0, 1).cpu()
+        if self._protocol.scores == "softmax":
+            return (self._scale * cosines).softmax(dim=-1).flatten(0, 1).cpu()
+        scores = class_scores(
+            groups,
+            field.images.to(self._segmenter.device),
+            self._vectors,
+            self._scale,
+            top_k=self._protocol.top_k or len(self._vectors),
+        )
+        if not self._question.has_background:
+            return scores.flatten(0, 1).cpu()
+        bars = [with_background(scores, 0.0 if t is None else t)[..., :1] for t in thresholds]
+        return torch.cat([*bars, scores], dim=-1).flatten(0, 1).cpu()
+
+    def _decision(
+        self, thresholds: Sequence[float | None]
+    ) -> Callable[[Float[Tensor, "s y x"]], Int[Tensor, "t y x"]]:
+        """Return the step from a band's scores to its labels."""
+        kind = self._protocol.background if self._question.has_background else "plain"
+        limits = torch.tensor([-torch.inf if t is None else t for t in thresholds])[:, None, None]
+
+        def decide(scores: Float[Tensor, "s y x"]) -> Int[Tensor, "t y x"]:
+            bars = scores[: len(limits)]
+            if kind == "capped_threshold":
+                scores = scores[len(limits) :]
+            elif self._protocol.scores == "pixel_softmax":
+                scores = (self._scale.cpu() * scores).softmax(dim=0)
+            best, place = scores.max(dim=0)
+            labels = self._labels[place].expand(len(limits), *best.shape)
+            if kind == "plain":
+                return labels
+            if kind == "capped_threshold":
+                background = (bars >= best) & (limits > -torch.inf)
+            elif kind == "constant_score":
+                background = best <= limits
+            else:
+                background = best < limits
+            return torch.where(background, 0, labels)
+
+        return decide

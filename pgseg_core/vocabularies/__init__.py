@@ -1,0 +1,21 @@
+"""Class lists that ship with pgseg: one text file a list, read by both `text` and `data`.
+
+They lie below the two rooms because a set's masks and a question's wordings are about the same
+names, and neither room knows the other. The lists name foreground classes only, in label order;
+the lists of protocol `sclip` begin with what counts as background.
+"""
+
+from importlib import resources
+
+BUILTIN_VOCABULARIES = (
+    *("voc12", "context", "coco-object", "coco-stuff", "ade20k", "cityscapes", "camvid"),
+    *("sclip/voc12", "sclip/voc20", "sclip/coco-object"),
+)
+"""Lists by name."""
+
+
+def vocabulary_text(name: str) -> str:
+    """Return the text of a list of `BUILTIN_VOCABULARIES`: one class a line, as class files are."""
+    assert name in BUILTIN_VOCABULARIES, f"no list called {name}"
+    file = resources.files(__name__).joinpath(*f"{name}.txt".split("/"))
+    return file.read_text(encoding="utf-8")

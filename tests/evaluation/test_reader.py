@@ -1,0 +1,151 @@
+"""Each protocol's way from a photo to labels, against the protocol written as plain steps."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from pgseg_core.config import InferenceConfig
+from pgseg_core.data.transforms import normalise
+from pgseg_core.evaluation.protocols import Protocol, load_protocol
+from pgseg_core.evaluation.question import Question
+from pgseg_core.evaluation.reader import CLIP_MEAN, CLIP_STD, Reader, protocol_inference
+from pgseg_core.inference.resize import resize_photo
+from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.model.build import build_model
+from pgseg_core.text.templates import fill_templates, load_templates
+from pgseg_core.text.vocabulary import ClassName, Vocabulary
+from tests.data.conftest import random_image
+from tests.tiny import tiny_model_config
+
+NAMES = ("background", "cat", "dog", "grass")
+PHOTO = random_image(3, 70, 45)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    torch.manual_seed(0)
+    return Segmenter(build_model(tiny_model_config()), InferenceConfig(window=32, stride=16))
+
+
+def small(name: str) -> Protocol:
+    return replace(load_protocol(name), short_side=32, window=32, stride=16)
+
+
+def question(protocol: Protocol, *words: tuple[str, ...], background: bool = True) -> Question:
+    return Question(
+        class_names=NAMES if background else NAMES[1:],
+        wordings=words,
+        has_background=background,
+        threshold=0.5,
+        threshold_from="test",
+        templates="simple",
+        logit_scale=protocol.logit_scale,
+    )
+
+
+WORDS = (("cat", "kitten"), ("dog",), ("grass", "lawn", "meadow"))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.34, 0.6, 0.95])
+def test_groupvit_is_what_segment_does(segmenter, threshold):
+    protocol = small("groupvit")
+    reader = Reader(segmenter, protocol, question(protocol, (), *WORDS))
+    labels = reader.read(PHOTO, [threshold])
+    assert labels.shape == (1, PHOTO.height, PHOTO.width)
+    same = Segmenter(segmenter.model, protocol_inference(protocol))
+    vocabulary = Vocabulary(tuple(map(ClassName, NAMES[1:], WORDS)))
+    expected = same.segment(PHOTO, same.embed_classes(vocabulary), background=True,
+                            threshold=threshold)  # fmt: skip
+    assert labels[0].equal(torch.from_numpy(expected.labels))
+    plain = Reader(segmenter, protocol, question(protocol, *WORDS, background=False))
+    without = same.segment(PHOTO, same.embed_classes(vocabulary)).labels
+    assert plain.read(PHOTO, [None])[0].equal(torch.from_numpy(without))
+    assert reader.read(PHOTO, [None])[0].equal(torch.from_numpy(without) + 1)
+
+
+def whole_scores(segmenter, protocol, pixels, table_of):
+    """Every pixel's scores: maps times table, enlarged all at once."""
+    reader = Segmenter(segmenter.model, protocol_inference(protocol))
+    field = reader.group_field(pixels)
+    table = table_of(F.normalize(field.groups, dim=-1)).flatten(0, 1)
+    scores = torch.einsum("mhw,mc->chw", field.maps, table)[None]
+    size = (PHOTO.height, PHOTO.width)
+    return F.interpolate(scores, size=size, mode="bilinear", align_corners=False)[0]
+
+
+@torch.inference_mode()
+def test_tcl_is_one_softmax_against_a_constant_background(segmenter):
+    protocol = small("tcl")
+    vectors = segmenter.embed_wordings(WORDS)
+    resized = resize_photo(PHOTO, protocol_inference(protocol))
+    scale = segmenter.model.scale()
+    scores = whole_scores(
+        segmenter, protocol, normalise(resized), lambda g: (scale * g @ vectors.mT).softmax(-1)
+    )
+    reader = Reader(segmenter, protocol, question(protocol, (), *WORDS))
+    limits = [0.1, 0.34, 0.4, 0.9]
+    answers = reader.read(PHOTO, limits)
+    for limit, answer in zip(limits, answers, strict=True):
+        bars = torch.full_like(scores[:1], limit)
+        assert answer.equal(torch.cat([bars, scores]).argmax(0).to(torch.int16))
+
+
+@torch.inference_mode()
+def test_sclip_takes_the_softmax_of_averaged_cosines_over_all_wordings(segmenter):
+    protocol = replace(small("sclip"), templates="subset")
+    stuff = ("sky", "wall")
+    resized = resize_photo(PHOTO, protocol_inference(protocol)).float() / 255
+    pixels = ((resized - torch.tensor(CLIP_MEAN)) / torch.tensor(CLIP_STD)).permute(2, 0, 1)
+    vectors, owner = [], []
+    for label, wordings in enumerate((stuff, *WORDS)):
+        for wording in wordings:
+            prompts = fill_templates(load_templates("subset"), wording)
+            features = segmenter.model.encode_text(segmenter.tokenizer(list(prompts))).feature
+            mean = torch.stack([feature / feature.norm() for feature in features]).mean(0)
+            vectors.append(mean / mean.norm())
+            owner.append(label)
+    cosines = whole_scores(segmenter, protocol, pixels, lambda g: g @ torch.stack(vectors).mT)
+    chances = (40 * cosines).softmax(0)
+    classes = torch.stack(
+        [chances[[own == label for own in owner]].amax(0) for label in range(len(NAMES))]
+    )
+    asked = replace(question(protocol, stuff, *WORDS), templates="subset")
+    limits = [None, 0.1, float(classes.amax(0).min() + classes.amax(0).max()) / 2]
+    answers = Reader(segmenter, protocol, asked).read(PHOTO, limits)
+    for limit, answer in zip(limits, answers, strict=True):
+        expected = classes.argmax(0)
+        if limit is not None:
+            expected[classes.amax(0) < limit] = 0
+        assert (answer == expected).float().mean() > 0.999
+
+
+@pytest.mark.parametrize("name", ["groupvit", "tcl", "sclip"])
+def test_many_thresholds_at_once_are_what_each_gives_alone(segmenter, name):
+    protocol = small(name)
+    first = ("sky",) if name == "sclip" else ()
+    reader = Reader(segmenter, protocol, question(protocol, first, *WORDS))
+    limits = [None, 0.0, 0.2, 0.34, 0.5, 0.99]
+    together = reader.read(PHOTO, limits)
+    for limit, answer in zip(limits, together, strict=True):
+        assert reader.read(PHOTO, [limit])[0].equal(answer)
+    background = (together[1:] == 0).flatten(1).sum(1)
+    assert background.tolist() == sorted(background.tolist())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 90), (90, 3), (31, 33)])
+def test_odd_sizes_are_read_at_their_own_size(segmenter, size):
+    protocol = small("tcl")
+    reader = Reader(segmenter, protocol, question(protocol, (), *WORDS))
+    labels = reader.read(Image.new("RGB", size, "red"), [0.3])
+    assert labels.shape == (1, size[1], size[0])
+
+
+def test_a_departure_from_the_protocols_size_is_in_the_name(segmenter):
+    protocol = load_protocol("tcl")
+    asked = question(protocol, (), *WORDS)
+    assert Reader(segmenter, protocol, asked).name == "tcl"
+    own = Reader(segmenter, protocol, asked, own_size=True)
+    assert own.name == "tcl (at 448, window 32, stride 16)"
