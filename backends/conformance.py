@@ -206,12 +206,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nproc", type=int, default=2)
     parser.add_argument("--double", action="store_true", help="compute in float64")
     parser.add_argument("--rank-in", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--start", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     try:
         if given.rank_in is not None:
             train = json.loads((given.rank_in / "train.json").read_text("utf-8"))
             config = trial_config(**train)
-            run_trial(load_backend(given.backend), config, given.rank_in, double=given.double)
+            run_trial(
+                load_backend(given.backend),
+                config,
+                given.rank_in,
+                start=given.start,
+                double=given.double,
+            )
             return 0
         with tempfile.TemporaryDirectory() as folder:
             difference = check_backend(

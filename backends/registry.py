@@ -2,6 +2,7 @@
 
 from importlib.metadata import EntryPoint, entry_points
 
+from pgseg_core.config import TrainConfig
 from pgseg_core.errors import BackendError
 from pgseg_core.train.protocols import Backend
 
@@ -31,3 +32,17 @@ def load_backend(name: str) -> Backend:
             f"train.backend: '{name}' cannot start ({error})", hint=f"pip install 'pgseg[{name}]'"
         ) from None
     return backend
+
+
+def check_settings(config: TrainConfig, world_size: int) -> None:
+    """Let the backend look for contradictions before anything starts.
+
+    A backend that has a method `check(config, world_size)` is asked; the others are imported.
+
+    Raises:
+        PgsegError: The settings contradict each other, or the backend cannot start.
+    """
+    backend = load_backend(config.backend)
+    check = getattr(backend, "check", None)
+    if check is not None:
+        check(config, world_size)

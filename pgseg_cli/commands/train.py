@@ -195,7 +195,7 @@ def _with_engine(
         train=replace(
             train,
             backend=chosen,
-            deepspeed=str(deepspeed or train.deepspeed),
+            deepspeed=str(deepspeed.resolve()) if deepspeed else train.deepspeed,
             timeout=timeout or train.timeout,
         ),
     )
@@ -218,11 +218,11 @@ def _num_ranks(config: "Config", nproc: int | None) -> int:
 def _start_all(config: "Config", run: "RunFolder", num_ranks: int, *, resumed: bool) -> None:
     """Check what can be checked, then run this command line once per rank."""
     from backends.launch import start_ranks
-    from backends.registry import load_backend
+    from backends.registry import check_settings
     from pgseg_core.data.shards import find_shards
     from pgseg_core.train.run import check_batch
 
-    load_backend(config.train.backend)
+    check_settings(config.train, num_ranks)
     check_batch(config.train, num_ranks)
     find_shards(config.data.shards, config.data.split)
     if not resumed:
