@@ -18,7 +18,7 @@ step data prepare
 if [ -e runs/pgseg-tiny ]; then # an earlier demo: go on with it, or find it finished
   step train --resume runs/pgseg-tiny
 else
-  step train
+  step train --backend ddp --nproc 2
 fi
 step eval --limit 100
 step segment data/scenes/eval/images/20000000.png -c "sky,road,tree"
