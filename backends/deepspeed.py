@@ -125,17 +125,13 @@ class DeepSpeedEngine:
         self.group = group
         self.comm = group.comm
         self.stage: int = values["zero_optimization"]["stage"]
-        self.halved = any(values.get(kind, {}).get("enabled") for kind in ("bf16", "fp16"))
-        self.plain = self.stage == 0 and not self.halved
+        self.plain = self.stage == 0
         values = {**values, "gradient_clipping": 0.0} if self.plain else values
         self.names = {name: tuple(p.shape) for name, p in task.model.named_parameters()}
-        buffers = {name: value.clone() for name, value in task.model.named_buffers()}
         for parameter in task.model.parameters():
             if parameter.dim() == 0:  # temperatures: DeepSpeed broadcasts no scalars
                 parameter.data = parameter.data.view(1)
         self.engine = _initialize(task, make_optimizer(task.model, config), values)
-        for name, value in task.model.named_buffers():
-            value.data = buffers[name]  # banks and statistics stay in float32
 
     def step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
         """Run one optimiser step; see `pgseg_core.train.protocols.Engine`."""
@@ -159,14 +155,12 @@ class DeepSpeedEngine:
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise TrainingError(not_finite(step, loss, norm, terms))
         engine.step()
-        overflow = bool(getattr(engine.optimizer, "overflow", False))
         if not self.plain:
             norm = float(engine.get_global_grad_norm() or 0.0)
-        if not math.isfinite(norm) and not overflow:
+        if not math.isfinite(norm):
             raise TrainingError(not_finite(step, loss, norm, terms))
-        if not overflow:
-            self.task.model.move_banks(mean_banks(outputs))
-        return StepReport(loss, terms, norm, lr, skipped=overflow)
+        self.task.model.move_banks(mean_banks(outputs))
+        return StepReport(loss, terms, norm, lr)
 
     def save(self, folder: Path) -> None:
         """Gather AdamW's moments, one parameter at a time, and write them from rank 0."""
@@ -180,7 +174,7 @@ class DeepSpeedEngine:
                         value.detach().cpu().reshape(() if moment == "step" else self.names[name])
                     )
         if self.comm.rank == 0:
-            write_optimizer(folder, tensors, self._loss_scale())
+            write_optimizer(folder, tensors, {})
 
     def load(self, folder: Path) -> None:
         """Read the moments that any backend wrote, and keep this rank's part.
@@ -188,7 +182,7 @@ class DeepSpeedEngine:
         Raises:
             CheckpointError: The folder holds no optimiser state.
         """
-        tensors, scaler = read_optimizer(folder)
+        tensors, _ = read_optimizer(folder)
         steps = [value for name, value in tensors.items() if name.endswith("/step")]
         if not steps:
             return
@@ -204,8 +198,6 @@ class DeepSpeedEngine:
         for name, parameter in self.task.model.named_parameters():
             for moment in ("exp_avg", "exp_avg_sq"):
                 self._set_moment(parameter, moment, tensors[f"{name}/{moment}"])
-        if "scale" in scaler and hasattr(self.engine.optimizer, "loss_scaler"):
-            self.engine.optimizer.loss_scaler.cur_scale = scaler["scale"]
 
     def weights(self) -> dict[str, Tensor] | None:
         """Gather the model's state in float32, one parameter at a time; rank 0 keeps it."""
@@ -257,18 +249,6 @@ class DeepSpeedEngine:
             padded = F.pad(value.flatten(), (0, size * self.comm.world_size - value.numel()))
             own = padded[self.comm.rank * size :][:size]
             safe_set_local_optimizer_state(parameter, own, moment)
-
-    def _loss_scale(self) -> dict[str, float]:
-        scaler = getattr(self.engine.optimizer, "loss_scaler", None)
-        if self.config.precision != "fp16" or scaler is None:
-            return {}
-        return {
-            "scale": float(scaler.cur_scale),
-            "growth_factor": 2.0,
-            "backoff_factor": 0.5,
-            "growth_interval": 2000,
-            "_growth_tracker": 0,
-        }
 
 
 def _initialize(task: TrainTask, optimizer: torch.optim.Optimizer, values: dict[str, Any]) -> Any:

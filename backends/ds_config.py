@@ -124,26 +124,24 @@ def _check_scheduler(values: dict[str, Any], origin: str) -> None:
 
 
 def _check_precision(values: dict[str, Any], config: TrainConfig, origin: str) -> None:
-    """Blocks bf16 and fp16 hold weights in that precision, beside float32 copies."""
+    """Take the precision blocks out: `train.precision` computes in bf16 beside float32 weights.
+
+    DeepSpeed would turn the weights themselves into halves, also where the losses need float32.
+    """
+    if config.precision == "fp16":
+        raise ConfigError(
+            f"{origin}: the backend deepspeed does not train in fp16",
+            hint="--set train.precision=bf16, or --backend ddp",
+        )
     for kind in ("bf16", "fp16"):
-        block = values.get(kind)
-        if block is None:
-            continue
+        block = values.pop(kind, {})
         _mapping(block, kind, origin)
-        wanted = config.precision == kind
-        enabled = block.get("enabled", False)
-        if enabled == AUTO:
-            block["enabled"] = wanted
-        elif enabled and not wanted:
+        if block.get("enabled", False) not in (False, AUTO) and config.precision != kind:
+            fits = "bf16" if kind == "bf16" else "fp32"
             raise ConfigError(
                 f"{origin}: {kind} is enabled, but train.precision is {config.precision}",
-                hint=f'--set train.precision={kind}, or write "enabled": "auto" in the file',
+                hint=f'--set train.precision={fits}, and write "enabled": "auto" in the file',
             )
-    if config.precision == "fp16" and not values.get("fp16", {}).get("enabled"):
-        raise ConfigError(
-            f"{origin}: train.precision is fp16, but the file does not enable fp16",
-            hint='Write "fp16": {"enabled": "auto"}, or use --set train.precision=bf16',
-        )
 
 
 def _check_zero(values: dict[str, Any], origin: str) -> None:
