@@ -37,6 +37,14 @@ def test_tcl_asks_with_the_sets_own_names() -> None:
     assert asked(VOC20, "tcl").threshold is None
 
 
+def test_refined_masks_have_a_threshold_of_their_own_in_tcl() -> None:
+    assert asked(protocol="tcl", refine="pamr").threshold == 0.4
+    assert asked(protocol="tcl", refine="pamr", background="0.7").threshold == 0.7
+    assert asked(refine="pamr").threshold == 0.95
+    with pytest.raises(ConfigError, match="--refine crf"):
+        asked(refine="crf")
+
+
 def test_sclip_asks_for_stuff_words_as_background() -> None:
     question = asked(VOC, "sclip")
     assert question.prompts_background
