@@ -99,7 +99,8 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
     threshold, source = _threshold(dataset, protocol, wanted, standard)
     names = dataset.class_names
     if dataset.has_background:
-        first = words.get(BACKGROUND, (BACKGROUND,)) if prompts_background else ()
+        own = words.get(names[0], words.get(BACKGROUND, (BACKGROUND,)))
+        first = own if prompts_background else ()
         wordings = (first, *(words[name] for name in names[1:]))
     else:
         wordings = tuple(words[name] for name in names)

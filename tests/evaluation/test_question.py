@@ -102,3 +102,13 @@ def test_a_users_own_folder_keeps_its_wordings_everywhere(tmp_path) -> None:
     own = replace(VOC20, name="folder", class_names=("cup", "tree"), vocabulary=f"@{file}")
     for protocol in ("groupvit", "tcl", "sclip"):
         assert words(asked(own, protocol))["cup"] == ("mug", "cup")
+
+
+def test_a_folders_background_is_asked_for_only_where_the_protocol_does(tmp_path) -> None:
+    file = tmp_path / "classes.txt"
+    file.write_text("Background: sky, wall\ntree\n")
+    names = ("Background", "tree")
+    own = replace(VOC, name="folder", class_names=names, vocabulary=f"@{file}")
+    assert asked(own).wordings == ((), ("tree",))
+    assert asked(own, "tcl").wordings == ((), ("tree",))
+    assert asked(own, "sclip").wordings == (("sky", "wall"), ("tree",))
