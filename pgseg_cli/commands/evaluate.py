@@ -64,6 +64,10 @@ def evaluate(
             "--templates", help="Instead of the protocol's: simple, subset, full, or a text file."
         ),
     ] = None,
+    refine: Annotated[
+        str,
+        typer.Option("--refine", help="none, or pamr: masks follow the image's edges (slower)."),
+    ] = "none",
     unlabelled: Annotated[
         str | None,
         typer.Option(
@@ -125,7 +129,13 @@ def evaluate(
         _retrieval(Segmenter.load(weights, device=device), roots[0], split, json=json)
         return
     rules = load_protocol(protocol)
-    wanted = Overrides(system=system, background=background, templates=templates, classes=classes)
+    wanted = Overrides(
+        system=system,
+        background=background,
+        templates=templates,
+        classes=classes,
+        refine=refine,
+    )
     sets = [
         _open(name, root, unlabelled, alone="coco-object" not in names)
         for name, root in zip(names, roots, strict=True)

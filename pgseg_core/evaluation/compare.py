@@ -25,6 +25,7 @@ class MeasuredReport:
     templates: str
     weights: str
     images: tuple[ImageCounts, ...]
+    refine: str = "none"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def _differences(a: MeasuredReport, b: MeasuredReport) -> tuple[str, ...]:
         "protocol": (a.protocol, b.protocol),
         "class list and wordings": (a.class_hash, b.class_hash),
         "templates": (a.templates, b.templates),
+        "refinement": (a.refine, b.refine),
         "threshold": (a.threshold, b.threshold),
     }
     return tuple(

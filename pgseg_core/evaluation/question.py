@@ -21,6 +21,9 @@ from pgseg_core.text.vocabulary import (
     read_class_file,
 )
 
+REFINEMENTS = ("none", "pamr")
+"""What can be done to masks before they are compared."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
@@ -34,6 +37,8 @@ class Overrides:
     """A template set's name or file."""
     classes: Path | None = None
     """A class file with other wordings."""
+    refine: str = "none"
+    """What is done to masks: one of `REFINEMENTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,8 @@ class Question:
     """Name or file of the template set."""
     logit_scale: float | None
     """Factor of the cosines; None is the model's own."""
+    refine: str = "none"
+    """What is done to masks."""
 
     @property
     def class_hash(self) -> str:
@@ -79,7 +86,11 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
         ConfigError: An unknown system, or a background that the set has not.
         DataError: The class file or templates cannot be read, or are about other classes.
     """
+    if wanted.refine not in REFINEMENTS:
+        raise ConfigError(f"--refine {wanted.refine}", hint=f"Known: {', '.join(REFINEMENTS)}")
     standard, renamed, vocabulary = protocol.rules(dataset.name, wanted.system)
+    if wanted.refine != "none" and protocol.refined_threshold is not None:
+        standard = protocol.refined_threshold
     prompts_background = dataset.has_background and protocol.background == "probability"
     if wanted.classes is not None:
         words = _file_wordings(dataset, wanted.classes, prompts_background=prompts_background)
@@ -88,7 +99,8 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
     threshold, source = _threshold(dataset, protocol, wanted, standard)
     names = dataset.class_names
     if dataset.has_background:
-        first = words.get(BACKGROUND, (BACKGROUND,)) if prompts_background else ()
+        own = words.get(names[0], words.get(BACKGROUND, (BACKGROUND,)))
+        first = own if prompts_background else ()
         wordings = (first, *(words[name] for name in names[1:]))
     else:
         wordings = tuple(words[name] for name in names)
@@ -100,6 +112,7 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
         threshold_from=source,
         templates=wanted.templates or protocol.templates,
         logit_scale=protocol.scale(dataset.name),
+        refine=wanted.refine,
     )
     load_templates(question.templates)
     return question

@@ -19,6 +19,7 @@ from pgseg_core.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.evaluation.protocols import Protocol
 from pgseg_core.evaluation.question import Question
 from pgseg_core.inference.affinity import class_scores, with_background
+from pgseg_core.inference.refine import pamr
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.windows import GroupField, ScoreField
@@ -103,11 +104,12 @@ class Reader:
         resized = resize_photo(photo, self._segmenter.inference)
         pixels = ((resized.float() / 255 - mean) / deviation).permute(2, 0, 1)
         field = self._segmenter.group_field(pixels)
+        maps = pamr(pixels, field.maps) if self._question.refine == "pamr" else field.maps
         table = self._table(field, thresholds)
         decide = self._decision(thresholds)
         size = (photo.height, photo.width)
         labels = torch.empty(len(thresholds), *size, dtype=torch.int16)
-        for top, scores in ScoreField(field.maps, table).bands(size=size):
+        for top, scores in ScoreField(maps, table).bands(size=size):
             labels[:, top : top + scores.shape[1]] = decide(scores)
         return labels
 

@@ -76,6 +76,8 @@ class Report:
     """Name of the prompt template set."""
     templates_hash: str = ""
     """Hash of the templates' text."""
+    refine: str = "none"
+    """What was done to masks before they were compared."""
     wordings: tuple[tuple[str, ...], ...] = ()
     """What stood in the prompts of each class; nothing for a background without prompt."""
     weights: str
@@ -158,6 +160,7 @@ class Report:
             ("templates", self.templates),
             ("threshold", "none" if self.threshold is None else f"{self.threshold:g}"),
             *((("  chosen by", self.threshold_from),) if self.threshold_from else ()),
+            *((("masks refined by", self.refine),) if self.refine != "none" else ()),
             (
                 "weights",
                 f"{self.weights} ({self.weights_hash})" if self.weights_hash else self.weights,

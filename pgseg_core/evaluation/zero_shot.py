@@ -95,6 +95,7 @@ def evaluate_zero_shot(
         templates=question.templates,
         templates_hash=question.templates_hash,
         wordings=question.wordings,
+        refine=question.refine,
         weights=segmenter.origin,
         weights_hash=weights_hash(Path(segmenter.origin)),
         sweep=curve,

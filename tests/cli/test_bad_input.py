@@ -64,6 +64,7 @@ def assert_refused(result, *parts):
         ("eval --baseline gone", ["no baseline called 'gone'"]),
         ("eval --baseline background", ["scenes has no background class"]),
         ("eval --classes gone.txt", ["gone.txt"]),
+        ("eval --refine gone", ["--refine gone", "none, pamr"]),
         ("eval --system gone", ["no system 'gone'", "groupvit, pgseg"]),
         ("eval compare empty good.jpg", ["report.json cannot be read", "pgseg eval --out"]),
         ("eval --protocol gone --data-root empty", ["no protocol called 'gone'"]),

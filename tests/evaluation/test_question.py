@@ -37,6 +37,14 @@ def test_tcl_asks_with_the_sets_own_names() -> None:
     assert asked(VOC20, "tcl").threshold is None
 
 
+def test_refined_masks_have_a_threshold_of_their_own_in_tcl() -> None:
+    assert asked(protocol="tcl", refine="pamr").threshold == 0.4
+    assert asked(protocol="tcl", refine="pamr", background="0.7").threshold == 0.7
+    assert asked(refine="pamr").threshold == 0.95
+    with pytest.raises(ConfigError, match="--refine crf"):
+        asked(refine="crf")
+
+
 def test_sclip_asks_for_stuff_words_as_background() -> None:
     question = asked(VOC, "sclip")
     assert question.prompts_background
@@ -94,3 +102,13 @@ def test_a_users_own_folder_keeps_its_wordings_everywhere(tmp_path) -> None:
     own = replace(VOC20, name="folder", class_names=("cup", "tree"), vocabulary=f"@{file}")
     for protocol in ("groupvit", "tcl", "sclip"):
         assert words(asked(own, protocol))["cup"] == ("mug", "cup")
+
+
+def test_a_folders_background_is_asked_for_only_where_the_protocol_does(tmp_path) -> None:
+    file = tmp_path / "classes.txt"
+    file.write_text("Background: sky, wall\ntree\n")
+    names = ("Background", "tree")
+    own = replace(VOC, name="folder", class_names=names, vocabulary=f"@{file}")
+    assert asked(own).wordings == ((), ("tree",))
+    assert asked(own, "tcl").wordings == ((), ("tree",))
+    assert asked(own, "sclip").wordings == (("sky", "wall"), ("tree",))

@@ -12,6 +12,7 @@ from pgseg_core.data.transforms import normalise
 from pgseg_core.evaluation.protocols import Protocol, load_protocol
 from pgseg_core.evaluation.question import Question
 from pgseg_core.evaluation.reader import CLIP_MEAN, CLIP_STD, Reader, protocol_inference
+from pgseg_core.inference.refine import pamr
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model.build import build_model
@@ -133,6 +134,24 @@ def test_many_thresholds_at_once_are_what_each_gives_alone(segmenter, name):
         assert reader.read(PHOTO, [limit])[0].equal(answer)
     background = (together[1:] == 0).flatten(1).sum(1)
     assert background.tolist() == sorted(background.tolist())
+
+
+@torch.inference_mode()
+def test_refined_scores_are_the_refined_score_maps(segmenter):
+    """PAMR is linear: refining the few group maps refines the map of every class."""
+    protocol = small("tcl")
+    asked = replace(question(protocol, *WORDS, background=False), refine="pamr")
+    reading = protocol_inference(protocol)
+    pixels = normalise(resize_photo(PHOTO, reading))
+    field = Segmenter(segmenter.model, reading).group_field(pixels)
+    groups = F.normalize(field.groups, dim=-1)
+    scale, vectors = segmenter.model.scale(), segmenter.embed_wordings(WORDS)
+    table = (scale * groups @ vectors.mT).softmax(-1).flatten(0, 1)
+    scores = pamr(pixels, torch.einsum("mhw,mc->chw", field.maps, table))
+    size = (PHOTO.height, PHOTO.width)
+    whole = F.interpolate(scores[None], size=size, mode="bilinear", align_corners=False)[0]
+    labels = Reader(segmenter, protocol, asked).read(PHOTO, [None])[0]
+    assert (labels == whole.argmax(0)).float().mean() > 0.995
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 90), (90, 3), (31, 33)])

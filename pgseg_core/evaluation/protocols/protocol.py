@@ -115,6 +115,8 @@ class Protocol:
     among them, has a probability below the threshold."""
     threshold: Annotated[float, Field(ge=0, le=1)]
     """Background threshold where the set's rules have none."""
+    refined_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The same for refined masks; None where refinement changes nothing about it."""
     datasets: Mapping[str, SetRules]
     """Rules of each set, by the set's name."""
 

@@ -1,0 +1,73 @@
+"""Masks that follow the image's edges: pixel-adaptive mask refinement (PAMR).
+
+Araslanov and Roth, *Single-Stage Semantic Segmentation from Image Labels*, CVPR 2020, section 3.3:
+each pixel's scores become a mean of its neighbours', the more alike in colour the more weight, and
+this several times over. The weights depend on the image alone, so the step is linear in the maps.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+ITERATIONS = 10
+"""Of protocol `tcl`."""
+DILATIONS = (1, 2, 4, 8, 12, 24)
+"""Distances in pixels at which the eight neighbours lie, in protocol `tcl`."""
+
+_SHARPNESS = 0.1
+_LEAST_DEVIATION = 1e-8
+_AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+
+
+def pamr(
+    image: Float[Tensor, "3 h w"],
+    maps: Float[Tensor, "m h w"],
+    *,
+    iterations: int = ITERATIONS,
+    dilations: Sequence[int] = DILATIONS,
+) -> Float[Tensor, "m h w"]:
+    """Refine maps by an image of their size.
+
+    Args:
+        image: Colours in any unit: scaling or shifting one of them changes nothing.
+        maps: Scores or weights; maps that sum to one at every pixel still do afterwards.
+        iterations: How often the mean is taken.
+        dilations: Distances of the neighbours; outside the image its border is repeated.
+    """
+    weights = neighbour_weights(image, dilations)
+    for _ in range(iterations):
+        refined = torch.zeros_like(maps)
+        for weight, shifted in zip(weights, _neighbours(maps, dilations), strict=True):
+            refined += weight * shifted
+        maps = refined
+    return maps
+
+
+def neighbour_weights(
+    image: Float[Tensor, "3 h w"], dilations: Sequence[int]
+) -> Float[Tensor, "k h w"]:
+    """Return the weight of each of a pixel's k neighbours; they sum to one.
+
+    softmax over neighbours j of the mean over colours of -|I_i - I_j| / (0.1 s_i), where s_i is
+    the deviation of the colour over the pixel and all its neighbours.
+    """
+    around = torch.stack(list(_neighbours(image, dilations)))  # (k, 3, h, w)
+    centre = image.expand(len(dilations), *image.shape)  # once for each 3 x 3 window
+    deviation = torch.cat([around, centre]).std(dim=0)  # (3, h, w)
+    distance = (around - image).abs() / (_LEAST_DEVIATION + _SHARPNESS * deviation)
+    return (-distance.mean(dim=1)).softmax(dim=0)
+
+
+def _neighbours(
+    maps: Float[Tensor, "m h w"], dilations: Sequence[int]
+) -> Iterator[Float[Tensor, "m h w"]]:
+    """Yield the maps moved by every neighbour's step."""
+    height, width = maps.shape[1:]
+    rows, columns = torch.arange(height), torch.arange(width)
+    for reach in dilations:
+        for y, x in _AROUND:
+            above = (rows + y * reach).clamp(0, height - 1)
+            beside = (columns + x * reach).clamp(0, width - 1)
+            yield maps[:, above][:, :, beside]
