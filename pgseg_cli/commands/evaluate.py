@@ -1,17 +1,12 @@
 """`pgseg eval`: numbers that can be compared, and their comparison."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated
 
 import typer
 
-from pgseg_cli.console import print_json, print_table, progress_bar, say
+from pgseg_cli.console import print_json, print_table, say
 from pgseg_cli.options import Device, Json, Weights
-
-if TYPE_CHECKING:
-    from pgseg_core.data.segmentation import SegmentationSet
-    from pgseg_core.evaluation.report import Report
-    from pgseg_core.inference.segmenter import Segmenter
 
 app = typer.Typer(help="Measure weights, and compare two measurements.")
 
@@ -86,6 +81,22 @@ def evaluate(
         bool,
         typer.Option("--sweep-background", help="Also take mIoU against the threshold."),
     ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality",
+            help="Also measure the groups as masks without a class: compactness, richness, over- "
+            "and under-segmentation, objects found.",
+        ),
+    ] = False,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            help="Measure another system's class-free masks instead of weights: a folder with "
+            "NAME.png, NAME.npy, NAME.json or NAME/*.png for each image.",
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -110,77 +121,35 @@ def evaluate(
     """Measure weights: mIoU on sets with masks, or image-text retrieval."""
     if context.invoked_subcommand is not None:
         return
+    from pgseg_cli.measuring import Wanted, measure
     from pgseg_core.comm import LocalCollectives
-    from pgseg_core.evaluation.gallery import Gallery
-    from pgseg_core.evaluation.page import write_page
-    from pgseg_core.evaluation.protocols import load_protocol
-    from pgseg_core.evaluation.question import Overrides, ask
-    from pgseg_core.evaluation.report import TABLE_COLUMNS, write_report
-    from pgseg_core.evaluation.zero_shot import (
-        evaluate_baseline,
-        evaluate_zero_shot,
-        refuse_sweep,
-    )
-    from pgseg_core.inference.segmenter import Segmenter
+    from pgseg_core.evaluation.question import Overrides
 
-    names = _names(dataset)
-    roots = _roots(names, data_root or [])
-    if names == ["retrieval"]:
-        _retrieval(Segmenter.load(weights, device=device), roots[0], split, json=json)
-        return
-    rules = load_protocol(protocol)
-    wanted = Overrides(
-        system=system,
-        background=background,
-        templates=templates,
-        classes=classes,
-        refine=refine,
+    wanted = Wanted(
+        weights=weights,
+        datasets=dataset or [],
+        data_roots=data_root or [],
+        protocol=protocol,
+        overrides=Overrides(
+            system=system,
+            background=background,
+            templates=templates,
+            classes=classes,
+            refine=refine,
+        ),
+        unlabelled=unlabelled,
+        own_size=own_size,
+        sweep=sweep_background,
+        quality=quality,
+        masks=masks,
+        baseline=baseline,
+        split=split,
+        limit=limit,
+        out=out,
+        device=device,
+        json=json,
     )
-    sets = [
-        _open(name, root, unlabelled, alone="coco-object" not in names)
-        for name, root in zip(names, roots, strict=True)
-    ]
-    if baseline is None:
-        for images in sets:
-            ask(images, rules, wanted)  # what is wrong with any of them is said before the work
-            if sweep_background:
-                refuse_sweep(images)
-    segmenter = None if baseline else Segmenter.load(weights, device=device)
-    reports = []
-    for images in sets:
-        gallery = None if out is None else Gallery()
-        with progress_bar(f"evaluating {images.name}") as bar:
-            if segmenter is None:
-                report = evaluate_baseline(
-                    baseline or "",
-                    images,
-                    LocalCollectives(),
-                    limit=limit,
-                    on_answer=None if gallery is None else gallery.keep,
-                    on_progress=lambda done, total: bar(done, total, ""),
-                )
-            else:
-                report = evaluate_zero_shot(
-                    segmenter,
-                    images,
-                    rules,
-                    LocalCollectives(),
-                    overrides=wanted,
-                    own_size=own_size,
-                    sweep=sweep_background,
-                    limit=limit,
-                    on_answer=None if gallery is None else gallery.keep,
-                    on_progress=lambda done, total: bar(done, total, ""),
-                )
-        print_table(report.dataset, TABLE_COLUMNS, report.table_rows())
-        print_table("", ("", ""), report.summary_rows())
-        if out is not None and gallery is not None:
-            folder = out if len(sets) == 1 else out / images.name
-            say(f"report: {write_page(report, gallery, folder)}, {write_report(report, folder)}")
-        reports.append(report)
-    if json:
-        values = [_plain(report) for report in reports]
-        print_json(values[0] if len(values) == 1 else values)
+    measure(wanted, LocalCollectives())
 
 
 @app.command()
@@ -227,74 +196,3 @@ def compare(
                 "measured_differently_in": found.differences,
             }
         )
-
-
-def _names(dataset: list[str] | None) -> list[str]:
-    """Take `--dataset a,b` and `--dataset a --dataset b` for the same."""
-    from pgseg_core.errors import ConfigError
-
-    names = [name.strip() for given in dataset or ["scenes"] for name in given.split(",")]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ConfigError(f"--dataset: {twice[0]} is named twice", hint="Keep one of them.")
-    if "retrieval" in names and len(names) > 1:
-        raise ConfigError(
-            "--dataset: retrieval is measured by itself", hint="Measure it in a call of its own."
-        )
-    return names
-
-
-def _roots(names: list[str], given: list[Path]) -> list[Path]:
-    from pgseg_core.data.manifest import newest_prepared
-    from pgseg_core.data.prepare.synthetic import EVALUATION_FOLDER
-    from pgseg_core.errors import DataError
-
-    if given:
-        if len(given) != len(names):
-            raise DataError(
-                f"--data-root: {len(given)} for {len(names)} sets ({', '.join(names)})",
-                hint="Name one folder for each set, in their order: --data-root A --data-root B",
-            )
-        return given
-    unknown = [name for name in names if name not in {"scenes", "retrieval"}]
-    if unknown:
-        raise DataError(f"where is {unknown[0]}?", hint="Name its folder: --data-root DIR")
-    prepared = newest_prepared(Path())
-    return [prepared if name == "retrieval" else prepared / EVALUATION_FOLDER for name in names]
-
-
-def _open(name: str, root: Path, unlabelled: str | None, *, alone: bool) -> "SegmentationSet":
-    from pgseg_core.data.segmentation import Unlabelled, open_segmentation_set
-    from pgseg_core.errors import ConfigError
-
-    choices: dict[str, Unlabelled] = {choice: choice for choice in get_args(Unlabelled)}
-    if unlabelled is not None and unlabelled not in choices:
-        raise ConfigError(f"--unlabelled {unlabelled}", hint=f"Known: {', '.join(choices)}")
-    concerned = alone or name == "coco-object"
-    choice = choices[unlabelled] if unlabelled is not None and concerned else None
-    return open_segmentation_set(name, root, unlabelled=choice)
-
-
-def _plain(report: "Report") -> Any:
-    import json
-
-    return json.loads(report.to_json())
-
-
-def _retrieval(segmenter: "Segmenter", shards: Path, split: str, *, json: bool) -> None:
-    from dataclasses import asdict
-
-    from pgseg_core.evaluation.zero_shot import evaluate_retrieval
-
-    with progress_bar("evaluating retrieval") as bar:
-        scores = evaluate_retrieval(
-            segmenter, shards, split, on_progress=lambda done, total: bar(done, total, "")
-        )
-    rows = [
-        ("image to text", *(f"{share:.1%}" for share in scores.image_to_text)),
-        ("text to image", *(f"{share:.1%}" for share in scores.text_to_image)),
-    ]
-    title = f"{shards}, split {split}: {scores.num_images} images, {scores.num_texts} captions"
-    print_table(title, ("recall at", *map(str, scores.ks)), rows)
-    if json:
-        print_json({"shards": str(shards), "split": split, **asdict(scores)})

@@ -10,6 +10,7 @@ import jinja2
 from pgseg_core.atomic import whole_file
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.gallery import ClassExamples, Gallery
+from pgseg_core.evaluation.quality_runner import QUALITY_COLUMNS
 from pgseg_core.evaluation.report import Report, percent
 from pgseg_core.evaluation.sweep import Sweep
 
@@ -138,6 +139,7 @@ def render_page(report: Report, examples: tuple[ClassExamples, ...]) -> str:
         curve=None if report.sweep is None else draw_curve(report.sweep, report.threshold),
         examples=examples,
         percent=percent,
+        quality_columns=QUALITY_COLUMNS,
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from pgseg_core.atomic import whole_file
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.metrics import SegmentationScores
+from pgseg_core.evaluation.quality_runner import Quality
 from pgseg_core.evaluation.sweep import Sweep
 from pgseg_core.evaluation.uncertainty import Interval
 from pgseg_core.version import VERSION
@@ -93,6 +94,8 @@ class Report:
     """Bootstrap interval of mIoU over images; None for fewer than two images."""
     sweep: Sweep | None = None
     """mIoU against the background threshold, where it was asked for."""
+    quality: Quality | None = None
+    """How well the groups fit objects, whatever their class, where it was asked for."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Pixel counts: rows target classes, columns predicted ones."""
     images: tuple[ImageCounts, ...] = ()
@@ -107,12 +110,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return the report as JSON text, one field a line; a score that is nan becomes null."""
-        values = without_nan(asdict(self))
-        lines = [
-            f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
-            for key, value in values.items()
-        ]
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+        return json_text(self)
 
     def to_csv(self) -> str:
         """Return one line a class: index, name, IoU, accuracy, pixels; nan becomes empty."""
@@ -169,6 +167,26 @@ class Report:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MasksReport:
+    """Class-free masks of any system, measured on one set."""
+
+    dataset: str
+    """Name of the set, its part included."""
+    quality: Quality
+    versions: Mapping[str, str] = field(default_factory=installed_versions)
+    """Versions of pgseg, torch and python."""
+
+
+def json_text(report: Report | MasksReport) -> str:
+    """Return a report as JSON text, one field a line; a number that is nan becomes null."""
+    lines = [
+        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+        for key, value in without_nan(asdict(report)).items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def percent(share: float) -> str:
     """Write a share from 0 to 1 in percent with one digit; nan as a dash."""
     return "-" if math.isnan(share) else f"{100 * share:.1f}"
@@ -198,6 +216,23 @@ def write_report(report: Report, folder: Path) -> Path:
         ):
             table.write_text(report.to_csv(), "utf-8")
             numbers.write_text(report.to_json(), "utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the report cannot be written ({error.strerror})",
+            hint="Give another folder with --out.",
+        ) from None
+    return folder / "report.json"
+
+
+def write_masks_report(report: MasksReport, folder: Path) -> Path:
+    """Write `report.json` into a folder, whole or not at all; returns its path.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    try:
+        with whole_file(folder / "report.json") as numbers:
+            numbers.write_text(json_text(report), "utf-8")
     except OSError as error:
         raise DataError(
             f"{folder}: the report cannot be written ({error.strerror})",

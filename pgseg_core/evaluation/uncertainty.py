@@ -76,6 +76,25 @@ def miou_interval(counts: Counts) -> Interval | None:
     return _middle(drawn)
 
 
+def mean_interval(
+    sums: Float[Tensor, " n"], counts: Float[Tensor, " n"] | Int[Tensor, " n"]
+) -> Interval | None:
+    """Return the bootstrap interval over images of a mean over what the images hold.
+
+    Args:
+        sums: Sum of the values in each image.
+        counts: How many values each image has; images without any are left out.
+
+    Returns:
+        None for fewer than two images with values.
+    """
+    table = torch.stack([sums.double(), counts.double()], dim=1)[counts > 0]
+    if len(table) < 2:
+        return None
+    total, number = _resampled(table).unbind(dim=1)
+    return _middle(total / number)
+
+
 def paired_test(a: Counts, b: Counts) -> PairedTest:
     """Compare two systems on the same images, drawn together.
 
@@ -100,7 +119,7 @@ def paired_test(a: Counts, b: Counts) -> PairedTest:
     )
 
 
-def _resampled(counts: Int[Tensor, "n ..."]) -> Float[Tensor, "draws ..."]:
+def _resampled(counts: Int[Tensor, "n ..."] | Float[Tensor, "n ..."]) -> Float[Tensor, "draws ..."]:
     """Sum the counts of `DRAWS` sets of n images drawn with replacement."""
     generator = torch.Generator().manual_seed(SEED)
     number = len(counts)

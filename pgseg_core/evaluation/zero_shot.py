@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict
@@ -18,12 +19,19 @@ from pgseg_core.data.pairs import Pair, read_pairs
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.data.shards import find_shards
 from pgseg_core.data.transforms import normalise, to_tensor
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.evaluation.baselines import trivial_baseline
 from pgseg_core.evaluation.metrics import SegmentationScores
 from pgseg_core.evaluation.protocols import Protocol, class_list_hash
+from pgseg_core.evaluation.quality_runner import Quality, evaluate_quality
 from pgseg_core.evaluation.question import Overrides, ask
-from pgseg_core.evaluation.reader import Reader
+from pgseg_core.evaluation.reader import Reader, protocol_inference
+from pgseg_core.evaluation.regions import (
+    baseline_regions,
+    find_mask_file,
+    model_regions,
+    read_regions,
+)
 from pgseg_core.evaluation.report import ImageCounts, Report, sparse_counts
 from pgseg_core.evaluation.retrieval import RetrievalScores, retrieval_recalls
 from pgseg_core.evaluation.runner import SegmentationResult, evaluate_segmentation
@@ -138,6 +146,93 @@ def evaluate_baseline(
         weights=f"baseline {name}: {baseline.answer}",
         weights_hash="",
         **_measured(dataset, result),
+    )
+
+
+def evaluate_group_quality(
+    segmenter: Segmenter,
+    dataset: SegmentationSet,
+    protocol: Protocol,
+    comm: Collectives,
+    *,
+    own_size: bool = False,
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Quality:
+    """Measure a model's groups as class-free masks: each image in one window, at its short side.
+
+    Args:
+        segmenter: The model.
+        dataset: Images with masks.
+        protocol: Says to what size images are brought.
+        comm: The ranks that share the images.
+        own_size: Bring images to the model's own size instead.
+        limit: Only the first so many images.
+        on_progress: Told after every image.
+
+    Raises:
+        DataError: The set is empty, or an image or mask is damaged.
+    """
+    reading = segmenter.inference if own_size else protocol_inference(protocol)
+    whole = Segmenter(segmenter.model, replace(reading, antialias=False), device=segmenter.device)
+    return evaluate_quality(
+        dataset,
+        lambda sample: model_regions(whole, sample.image),
+        comm,
+        source=f"groups of {segmenter.origin}",
+        limit=limit,
+        on_progress=on_progress,
+        device=segmenter.device,
+    )
+
+
+def evaluate_baseline_quality(
+    name: str,
+    dataset: SegmentationSet,
+    comm: Collectives,
+    *,
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Quality:
+    """Measure the regions of a trivial answer (`BASELINES`) as class-free masks.
+
+    Raises:
+        DataError: The set is empty, or an image or mask is damaged.
+    """
+    return evaluate_quality(
+        dataset,
+        lambda sample: baseline_regions(name, sample),
+        comm,
+        source=f"baseline {name}",
+        limit=limit,
+        on_progress=on_progress,
+    )
+
+
+def evaluate_masks(
+    folder: Path,
+    dataset: SegmentationSet,
+    comm: Collectives,
+    *,
+    limit: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Quality:
+    """Measure another system's class-free masks, a file or folder for each image of the set.
+
+    Raises:
+        DataError: The set is empty, an image has no masks, or something is damaged or misshapen.
+    """
+    if not folder.is_dir():
+        raise DataError(f"--masks: the folder {folder} does not exist", hint="Check the path.")
+    wanted = dataset.image_names if limit is None else dataset.image_names[:limit]
+    files = {name: find_mask_file(folder, name) for name in wanted}
+    return evaluate_quality(
+        dataset,
+        lambda sample: read_regions(files[sample.name], *sample.mask.shape),
+        comm,
+        source=f"masks in {folder}",
+        limit=limit,
+        on_progress=on_progress,
     )
 
 

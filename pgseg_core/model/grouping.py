@@ -104,4 +104,6 @@ class GroupingBlock(nn.Module):
         gathered, soft, hard = self.assign(queries, patches)
         groups = queries + gathered if self.residual else gathered
         groups = groups + self.mlp_out(self.norm_out(groups))
-        return GroupingOutput(groups=groups, queries=queries, soft=soft, hard=hard, estimate=None)
+        return GroupingOutput(
+            patches=patches, groups=groups, queries=queries, soft=soft, hard=hard, estimate=None
+        )

@@ -13,6 +13,8 @@ from pgseg_core.npr import PrototypeEstimate
 class GroupingOutput:
     """One grouping stage."""
 
+    patches: Float[Tensor, "b n d"]
+    """What was grouped, after its LayerNorm: patches, or the previous stage's groups."""
     groups: Float[Tensor, "b g d"]
     """Tokens the stage hands on, one for each group."""
     queries: Float[Tensor, "b g d"]

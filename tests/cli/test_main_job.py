@@ -66,6 +66,24 @@ def test_eval_writes_a_report_that_agrees_with_its_json(pgseg, here):
     assert (here / "report/classes.csv").read_text().count("\n") == 19
 
 
+def test_groups_and_foreign_masks_are_measured_the_same_way(pgseg, here):
+    own = pgseg("eval --limit 3 --quality --out report --json")
+    assert own.code == 0, own.err
+    quality = json.loads(own.out)["quality"]
+    assert quality == json.loads((here / "report/report.json").read_text())["quality"]
+    assert quality["images"] == 3
+    assert 0 < quality["richness"]["value"] <= 1
+    assert 1 <= quality["groups_used"]["value"] <= 8
+    assert quality["compactness"]["interval"]["low"] <= quality["compactness"]["value"]
+    assert "Segments, whatever their class" in (here / "report/report.html").read_text("utf-8")
+    truth = pgseg("eval --masks data/scenes/eval/masks --out theirs --json")
+    assert truth.code == 0, truth.err
+    values = json.loads(truth.out)
+    assert values == json.loads((here / "theirs/report.json").read_text())
+    assert values["quality"]["found"]["value"] == 1.0
+    assert "objects found % (IoU 0.5)" in truth.words
+
+
 def test_several_sets_in_one_call(pgseg, here):
     copy = here / "again"
     copy.symlink_to(here / "data/scenes/eval")
