@@ -4,6 +4,11 @@ Everything a user can cause is a `PgsegError`; the command line prints it in one
 with code 2. Any other exception is a bug of ours and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
+MOST_NAMES_SHOWN = 24
+
 
 class PgsegError(Exception):
     """Something the user can put right.
@@ -40,3 +45,20 @@ class BackendError(PgsegError):
 
 class TrainingError(PgsegError):
     """A run cannot go on, for example because a loss is not finite."""
+
+
+def did_you_mean(name: str, known: Iterable[str], *, what: str = "There are") -> str:
+    """Return a hint for an unknown name: the nearest known one, and the known ones.
+
+    Args:
+        name: What was typed.
+        known: The names that exist.
+        what: Begins the list of them; empty to leave it out.
+    """
+    names = list(known)
+    folded = {each.casefold(): each for each in reversed(names)}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    guess = [f"Did you mean {folded[close[0]]}?"] if close else []
+    shown = ", ".join(names[:MOST_NAMES_SHOWN])
+    more = f", and {len(names) - MOST_NAMES_SHOWN} more" if len(names) > MOST_NAMES_SHOWN else ""
+    return " ".join([*guess, *([f"{what}: {shown}{more}"] if what and names else [])])

@@ -75,7 +75,7 @@ def read_image(
             if at_least is not None:
                 _decode_smaller(opened, at_least)
             opened.load()
-            return _to_rgb(_upright(opened))
+            return to_rgb(_upright(opened))
         except Exception as error:
             raise _unreadable(name, error) from error
 
@@ -131,7 +131,8 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image in 8-bit RGB: deep grey is scaled, transparency is put on white."""
     if image.mode in _DEEP_MODES:
         return Image.fromarray(_scale_to_bytes(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pgseg_core.data.segmentation import BACKGROUND, SegmentationSet
 from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.evaluation.protocols import DEFAULT_SYSTEM, Protocol, class_list_hash
+from pgseg_core.inference.refine import REFINEMENTS
 from pgseg_core.text.templates import load_templates
 from pgseg_core.text.vocabulary import (
     Vocabulary,
@@ -20,9 +21,6 @@ from pgseg_core.text.vocabulary import (
     load_vocabulary,
     read_class_file,
 )
-
-REFINEMENTS = ("none", "pamr")
-"""What can be done to masks before they are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)

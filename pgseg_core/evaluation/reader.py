@@ -62,9 +62,7 @@ class Reader:
             if own != reading:
                 self.name += f" (at {own.short_side}, window {own.window}, stride {own.stride})"
             reading = own
-        self._segmenter = Segmenter(
-            segmenter.model, reading, device=segmenter.device, origin=segmenter.origin
-        )
+        self._segmenter = segmenter.reading(reading)
         self._protocol = protocol
         self._question = question
         by_wording = protocol.scores == "pixel_softmax"
@@ -82,11 +80,10 @@ class Reader:
             templates=question.templates,
             unit_first=protocol.unit_prompts,
         )
-        own_scale = self._segmenter.model.scale().detach()
         self._scale = (
-            own_scale
+            segmenter.encoders.scale()
             if question.logit_scale is None
-            else torch.tensor(question.logit_scale, device=own_scale.device)
+            else torch.tensor(question.logit_scale)
         )
 
     @torch.inference_mode()
@@ -115,23 +112,24 @@ class Reader:
 
     def _table(self, field: GroupField, thresholds: Sequence[float | None]) -> Float[Tensor, "m s"]:
         """Scores of each (window, group): classes, and before them the background's bars."""
-        groups = field.groups.to(self._segmenter.device)
-        cosines = F.normalize(groups, dim=-1) @ self._vectors.mT  # (windows, groups, wordings)
+        cosines = (
+            F.normalize(field.groups, dim=-1) @ self._vectors.mT
+        )  # (windows, groups, wordings)
         if self._protocol.scores == "pixel_softmax":
-            return cosines.flatten(0, 1).cpu()
+            return cosines.flatten(0, 1)
         if self._protocol.scores == "softmax":
-            return (self._scale * cosines).softmax(dim=-1).flatten(0, 1).cpu()
+            return (self._scale * cosines).softmax(dim=-1).flatten(0, 1)
         scores = class_scores(
-            groups,
-            field.images.to(self._segmenter.device),
+            field.groups,
+            field.images,
             self._vectors,
             self._scale,
             top_k=self._protocol.top_k or len(self._vectors),
         )
         if not self._question.has_background:
-            return scores.flatten(0, 1).cpu()
+            return scores.flatten(0, 1)
         bars = [with_background(scores, 0.0 if t is None else t)[..., :1] for t in thresholds]
-        return torch.cat([*bars, scores], dim=-1).flatten(0, 1).cpu()
+        return torch.cat([*bars, scores], dim=-1).flatten(0, 1)
 
     def _decision(
         self, thresholds: Sequence[float | None]
@@ -145,7 +143,7 @@ class Reader:
             if kind == "capped_threshold":
                 scores = scores[len(limits) :]
             elif self._protocol.scores == "pixel_softmax":
-                scores = (self._scale.cpu() * scores).softmax(dim=0)
+                scores = (self._scale * scores).softmax(dim=0)
             best, place = scores.max(dim=0)
             labels = self._labels[place].expand(len(limits), *best.shape)
             if kind == "plain":

@@ -5,11 +5,14 @@ each pixel's scores become a mean of its neighbours', the more alike in colour t
 this several times over. The weights depend on the image alone, so the step is linear in the maps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pgseg_core.inference.windows import ScoreField
 
 ITERATIONS = 10
 """Of protocol `tcl`."""
@@ -71,3 +74,18 @@ def _neighbours(
             above = (rows + y * reach).clamp(0, height - 1)
             beside = (columns + x * reach).clamp(0, width - 1)
             yield maps[:, above][:, :, beside]
+
+
+def _pamr_field(image: Float[Tensor, "3 h w"], field: ScoreField) -> ScoreField:
+    """Refine the maps: PAMR is linear, so a table of scores stays as it is."""
+    return replace(field, maps=pamr(image, field.maps))
+
+
+Refinement = Callable[[Float[Tensor, "3 h w"], ScoreField], ScoreField]
+"""A photo as it was read and its scores in, scores of the same size out."""
+
+REFINEMENTS: Mapping[str, Refinement] = {
+    "none": lambda _, field: field,
+    "pamr": _pamr_field,
+}
+"""Refinements by name."""

@@ -1,73 +1,55 @@
 """Images and class names in, a label for every pixel out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack, overload
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int, Int16
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from pgseg_core.checkpoint import find_weights, load_checkpoint
 from pgseg_core.config import InferenceConfig
-from pgseg_core.data.images import read_image
 from pgseg_core.data.transforms import normalise
 from pgseg_core.device import find_device
-from pgseg_core.inference.affinity import class_embedding, class_scores, with_background
+from pgseg_core.inference.affinity import class_scores, with_background
+from pgseg_core.inference.batching import encode_fields
+from pgseg_core.inference.classes import BACKGROUND, ClassBank, embed_wordings
+from pgseg_core.inference.encoders import Encoders, TorchEncoders
+from pgseg_core.inference.options import Choices, SegmentOptions
+from pgseg_core.inference.pictures import Picture, as_photos
+from pgseg_core.inference.refine import REFINEMENTS
 from pgseg_core.inference.resize import resize_photo
-from pgseg_core.inference.windows import (
-    Box,
-    GroupField,
-    ScoreField,
-    coverage,
-    one_hot_groups,
-    window_boxes,
-)
+from pgseg_core.inference.segmentation import Segmentation
+from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
-from pgseg_core.text.templates import fill_templates, load_templates
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import ClassName, Vocabulary
 
-BACKGROUND = "background"
-WINDOWS_AT_ONCE = 8
-PROMPTS_AT_ONCE = 256
+Classes = ClassBank | Vocabulary | Sequence[str]
+"""What to look for; a `ClassBank` from `embed_classes` saves time over many photos."""
+
+PHOTOS_AT_ONCE = 8
+PIXELS_AT_ONCE = 100_000_000
+"""Photos wait for each other, so that their windows fill a batch, up to so many pixels."""
 
 
 @dataclass(frozen=True)
-class ClassBank:
-    """Classes ready to be compared with groups."""
+class _Reading:
+    """A photo as the network is given it, once or more often."""
 
-    names: tuple[str, ...]
-    vectors: Float[Tensor, "c e"]
-    """Unit vectors."""
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """A photo, labelled."""
-
-    labels: Int16[np.ndarray, "h w"]
-    """Index into `names`, at the photo's own size."""
-    names: tuple[str, ...]
-    """Class names in the order they were given; "background" first where it was asked for."""
-    background: bool
-    """Whether class 0 is the background."""
-    pixels: tuple[int, ...]
-    """Pixels of each class."""
-    scores: tuple[float, ...]
-    """Mean winning score of each class over its pixels, in [0, 1]; 0 for a class without pixels."""
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """Share of the photo that each class covers, in [0, 1]."""
-        return tuple(count / self.labels.size for count in self.pixels)
+    pixels: Float[Tensor, "3 h w"]
+    mirrored: bool
 
 
 class Segmenter:
-    """Segments photos with one model: protocol `groupvit`, one encoder pass per window."""
+    """Segments photos with one model: protocol `groupvit`, one encoder pass per window.
+
+    The same photo, classes and options give the same pixels: alone or among others, from a path or
+    from an image in memory.
+    """
 
     def __init__(
         self,
@@ -76,6 +58,7 @@ class Segmenter:
         *,
         device: torch.device | None = None,
         origin: str = "",
+        encoders: Encoders | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.model = model.eval().to(self.device)
@@ -83,6 +66,9 @@ class Segmenter:
         self.origin = origin
         """Where the weights came from, for reports."""
         self.tokenizer = Tokenizer(model.config.text.context_length)
+        self._torch = TorchEncoders(self.model, self.device)
+        self.encoders = encoders or self._torch
+        """What computes group vectors, group maps and class vectors."""
 
     @classmethod
     def load(cls, weights: str | Path | None = None, *, device: str = "auto") -> "Segmenter":
@@ -104,7 +90,12 @@ class Segmenter:
             origin=str(checkpoint.path),
         )
 
-    @torch.inference_mode()
+    def reading(self, inference: InferenceConfig) -> "Segmenter":
+        """Return the same network, reading images in another way."""
+        return Segmenter(
+            self.model, inference, device=self.device, origin=self.origin, encoders=self.encoders
+        )
+
     def embed_classes(
         self, classes: Vocabulary | Sequence[str], *, templates: str = "simple"
     ) -> ClassBank:
@@ -121,7 +112,6 @@ class Segmenter:
             classes = Vocabulary(tuple(ClassName(name, (name,)) for name in classes))
         return ClassBank(classes.names, self.embed_wordings(classes.prompts, templates=templates))
 
-    @torch.inference_mode()
     def embed_wordings(
         self,
         wordings: Sequence[Sequence[str]],
@@ -129,62 +119,84 @@ class Segmenter:
         templates: str = "simple",
         unit_first: bool = False,
     ) -> Float[Tensor, "c e"]:
-        """Embed groups of wordings, each in all templates and averaged into one unit vector.
+        """Embed groups of wordings into one unit vector each (see `classes.embed_wordings`)."""
+        return embed_wordings(
+            self.encoders, self.tokenizer, wordings, templates=templates, unit_first=unit_first
+        )
 
-        Args:
-            wordings: One or more names for each vector.
-            templates: A set's name, or a file of templates.
-            unit_first: Scale every prompt's vector to length 1 before the mean.
-
-        Raises:
-            DataError: No such templates.
-        """
-        sentences = load_templates(templates)
-        prompts = [
-            [filled for wording in group for filled in fill_templates(sentences, wording)]
-            for group in wordings
-        ]
-        flat = self.tokenizer([prompt for group in prompts for prompt in group]).to(self.device)
-        features = torch.cat(
-            [self.model.encode_text(part).feature for part in flat.split(PROMPTS_AT_ONCE)]
-        ).float()
-        per_class = features.split([len(group) for group in prompts])
-        return torch.stack([class_embedding(part, unit_first=unit_first) for part in per_class])
-
-    @torch.inference_mode()
+    @overload  # a path is one picture, although text is a sequence of texts
+    def segment(  # type: ignore[overload-overlap]
+        self, image: Picture, classes: Classes, **choices: Unpack[Choices]
+    ) -> Segmentation: ...
+    @overload
     def segment(
-        self,
-        image: Image.Image | str | Path,
-        classes: ClassBank | Vocabulary | Sequence[str],
-        *,
-        background: bool = False,
-        threshold: float = 0.95,
-        top_k: int = 5,
-    ) -> Segmentation:
-        """Label every pixel of a photo.
+        self, image: Sequence[Picture], classes: Classes, **choices: Unpack[Choices]
+    ) -> list[Segmentation]: ...
+
+    def segment(
+        self, image: Picture | Sequence[Picture], classes: Classes, **choices: Unpack[Choices]
+    ) -> Segmentation | list[Segmentation]:
+        """Label every pixel of a photo, or of several.
 
         Args:
-            image: A photo or its path.
-            classes: What to look for; a `ClassBank` from `embed_classes` saves time over many
-                photos.
-            background: Whether pixels may belong to none of the classes.
-            threshold: Groups whose best class scores below this are background.
-            top_k: How many classes one window may show.
+            image: A path, PIL image, numpy array (h, w[, colours]) or tensor ([colours,] h, w).
+                A list of them, or an array of four dimensions, gives a list of results.
+            classes: What to look for.
+            choices: Fields of `SegmentOptions`: background, threshold, top_k, refine, scales, flip,
+                size.
 
         Raises:
-            DataError: The photo cannot be read, or the class list is wrong.
+            DataError: A photo cannot be read, or the class list is wrong.
+            ConfigError: A choice is out of range.
         """
-        photo = read_image(Path(image)) if isinstance(image, (str, Path)) else image.convert("RGB")
+        photos, several = as_photos(image)
+        found = list(self.stream(photos, classes, SegmentOptions(**choices)))
+        return found if several else found[0]
+
+    def stream(
+        self,
+        photos: Iterable[Image.Image],
+        classes: Classes,
+        options: SegmentOptions | None = None,
+    ) -> Iterator[Segmentation]:
+        """Label photo after photo, in order; windows of several photos share a batch.
+
+        Args:
+            photos: RGB; taken a few at a time, as results are asked for.
+            classes: What to look for.
+            options: How.
+
+        Raises:
+            DataError: The class list is wrong.
+        """
+        options = options or SegmentOptions()
         bank = classes if isinstance(classes, ClassBank) else self.embed_classes(classes)
-        limit = threshold if background else None
-        resized = normalise(resize_photo(photo, self.inference))
-        field = self.score_field(resized, bank, threshold=limit, top_k=top_k)
-        labels, best = field.labels(size=(photo.height, photo.width))
-        names = (BACKGROUND, *bank.names) if background else bank.names
-        pixels, scores = _per_class(labels, best, len(names))
-        return Segmentation(labels.numpy(), names, background, pixels, scores)
+        for company in self._companies(photos):
+            for photo, field in zip(
+                company, self.score_fields(company, bank, options), strict=True
+            ):
+                yield _label(photo, field, bank, options)
 
     @torch.inference_mode()
+    def score_fields(
+        self, photos: Sequence[Image.Image], bank: ClassBank, options: SegmentOptions
+    ) -> list[ScoreField]:
+        """Return every photo's class scores at the size it is read at (steps 1 to 6)."""
+        readings = [self._readings(photo, options) for photo in photos]
+        flat = [reading for own in readings for reading in own]
+        seen = iter(self.group_fields([reading.pixels for reading in flat]))
+        limit = options.threshold if options.background else None
+        fields = []
+        for own in readings:
+            height, width = own[0].pixels.shape[1:]
+            parts = (
+                self._scored(field.mirrored() if reading.mirrored else field, bank, limit, options)
+                for reading, field in zip(own, seen, strict=False)
+            )
+            field = next(parts) if len(own) == 1 else average(parts, size=(height, width))
+            fields.append(REFINEMENTS[options.refine](own[0].pixels, field))
+        return fields
+
     def score_field(
         self,
         pixels: Float[Tensor, "3 h w"],
@@ -193,76 +205,81 @@ class Segmenter:
         threshold: float | None,
         top_k: int = 5,
     ) -> ScoreField:
-        """Return the class scores of a resized photo in factored form (steps 2 to 6).
+        """Return the class scores of a resized photo (steps 2 to 6).
 
         Args:
-            pixels: ImageNet-normalised RGB.
+            pixels: Normalised RGB.
             bank: The classes.
             threshold: Adds a background class in front when not None.
             top_k: How many classes one window may show.
         """
-        field = self.group_field(pixels)
-        scores = class_scores(
-            field.groups.to(self.device),
-            field.images.to(self.device),
-            bank.vectors,
-            self.model.scale(),
-            top_k=top_k,
-        )
-        if threshold is not None:
-            scores = with_background(scores, threshold)
-        return ScoreField(maps=field.maps, table=scores.flatten(0, 1).cpu())
+        return self._scored(self.group_field(pixels), bank, threshold, SegmentOptions(top_k=top_k))
 
-    @torch.inference_mode()
     def group_field(self, pixels: Float[Tensor, "3 h w"]) -> GroupField:
         """Encode a resized photo window by window: where its groups are, and what they say.
 
         Args:
             pixels: Normalised RGB.
         """
-        height, width = pixels.shape[1:]
-        size, step = self.inference.window, self.inference.stride
-        boxes = window_boxes(height, width, window=size, stride=step)
-        count = coverage(height, width, boxes)
-        maps, groups, images = [], [], []
-        for start in range(0, len(boxes), WINDOWS_AT_ONCE):
-            some = boxes[start : start + WINDOWS_AT_ONCE]
-            output = self.encode(torch.stack([_cut(pixels, box) for box in some]))
-            groups.append(self.model.project_groups(output.tokens).float().cpu())
-            images.append(output.feature.float().cpu())
-            for box, own in zip(some, self.window_maps(output, some[0]), strict=True):
-                placed = torch.zeros(len(own), height, width)
-                rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
-                placed[:, rows, columns] = own / count[rows, columns]
-                maps.append(placed)
-        return GroupField(torch.cat(maps), torch.cat(groups), torch.cat(images))
+        return self.group_fields([pixels])[0]
+
+    @torch.inference_mode()
+    def group_fields(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> list[GroupField]:
+        """Encode resized photos of any sizes, their windows in common batches."""
+        return encode_fields(
+            self.encoders, images, window=self.inference.window, stride=self.inference.stride
+        )
 
     @torch.inference_mode()
     def encode(self, windows: Float[Tensor, "b 3 h w"]) -> ImageOutput:
-        """Encode windows of any size, filled up with the mean colour to whole patches."""
-        patch = self.model.config.image.patch_size
-        down, right = (-side % patch for side in windows.shape[2:])
-        return self.model.encode_image(F.pad(windows.to(self.device), (0, right, 0, down)))
+        """Encode windows of any size with the torch model; returns all that it knows of them."""
+        return self._torch.encode_image(windows)
 
-    def window_maps(self, output: ImageOutput, box: Box) -> Float[Tensor, "b g h w"]:
-        """Return each window's one-hot group map at its pixels (step 3), without the filling."""
-        rows, columns = output.grid
-        patch = self.model.config.image.patch_size
-        soft = output.group_maps().float().cpu().unflatten(2, (rows, columns))
-        maps = one_hot_groups(soft, size=(rows * patch, columns * patch))
-        return maps[:, :, : box.bottom - box.top, : box.right - box.left]
+    @torch.inference_mode()
+    def _scored(
+        self, field: GroupField, bank: ClassBank, limit: float | None, options: SegmentOptions
+    ) -> ScoreField:
+        vectors, scale = bank.vectors, self.encoders.scale()
+        scores = class_scores(field.groups, field.images, vectors, scale, top_k=options.top_k)
+        return field.scored(scores if limit is None else with_background(scores, limit))
+
+    def _readings(self, photo: Image.Image, options: SegmentOptions) -> list[_Reading]:
+        """Resize and normalise a photo for every scale; the first is the one of scale 1 or next."""
+        readings = []
+        base = options.size or self.inference.short_side
+        for scale in sorted(options.scales, key=lambda scale: abs(scale - 1)):
+            short = max(1, round(base * scale))
+            long = max(1, round(self.inference.long_side * short / self.inference.short_side))
+            sized = replace(self.inference, short_side=short, long_side=long)
+            pixels = normalise(resize_photo(photo, sized))
+            readings.append(_Reading(pixels, mirrored=False))
+            if options.flip:
+                readings.append(_Reading(pixels.flip(-1), mirrored=True))
+        return readings
+
+    def _companies(self, photos: Iterable[Image.Image]) -> Iterator[list[Image.Image]]:
+        """Put photos together whose windows are to share batches; where none are: one by one."""
+        most = 1 if self.encoders.windows_at_once is None else PHOTOS_AT_ONCE
+        company: list[Image.Image] = []
+        for photo in photos:
+            company.append(photo)
+            pixels = sum(member.width * member.height for member in company)
+            if len(company) == most or pixels > PIXELS_AT_ONCE:
+                yield company
+                company = []
+        if company:
+            yield company
 
 
-def _cut(pixels: Float[Tensor, "3 h w"], box: Box) -> Float[Tensor, "3 y x"]:
-    return pixels[:, box.top : box.bottom, box.left : box.right]
-
-
-def _per_class(
-    labels: Int[Tensor, "h w"], best: Float[Tensor, "h w"], num_classes: int
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Count each class's pixels and average their scores."""
-    flat = labels.flatten().int()
-    pixels = torch.bincount(flat, minlength=num_classes)
-    totals = torch.bincount(flat, weights=best.flatten().double(), minlength=num_classes)
-    means = totals / pixels.clamp(min=1)
-    return tuple(pixels.tolist()), tuple(means.tolist())
+def _label(
+    photo: Image.Image, field: ScoreField, bank: ClassBank, options: SegmentOptions
+) -> Segmentation:
+    found = field.labels(size=(photo.height, photo.width))
+    return Segmentation(
+        labels=found.labels.numpy(),
+        names=(BACKGROUND, *bank.names) if options.background else bank.names,
+        background=options.background,
+        pixels=found.pixels,
+        scores=found.scores,
+        field=field,
+    )

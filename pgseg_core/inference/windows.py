@@ -6,12 +6,12 @@ map of every class at full size never exists: resizing is linear and is done to 
 product with the table is taken band by band.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int16, UInt8
 from torch import Tensor
 
 BAND_BYTES = 128 * 2**20
@@ -40,7 +40,7 @@ def window_boxes(height: int, width: int, *, window: int, stride: int) -> list[B
     ]
 
 
-def coverage(height: int, width: int, boxes: list[Box]) -> Float[Tensor, "h w"]:
+def coverage(height: int, width: int, boxes: Sequence[Box]) -> Float[Tensor, "h w"]:
     """Count the windows over each pixel."""
     count = torch.zeros(height, width)
     for box in boxes:
@@ -48,63 +48,145 @@ def coverage(height: int, width: int, boxes: list[Box]) -> Float[Tensor, "h w"]:
     return count
 
 
-def one_hot_groups(
+def pixel_groups(
     maps: Float[Tensor, "b g h w"], *, size: tuple[int, int]
-) -> Float[Tensor, "b g y x"]:
+) -> UInt8[Tensor, "b y x"]:
     """Enlarge soft group maps to the window's pixels and give each pixel to its largest group.
 
     (Step 3.) Bilinear; the first group wins a tie.
     """
     enlarged = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-    return torch.zeros_like(enlarged).scatter_(1, enlarged.argmax(dim=1, keepdim=True), 1.0)
+    return enlarged.argmax(dim=1).to(torch.uint8)
 
 
 @dataclass(frozen=True)
 class GroupField:
     """What the encoder saw in an image's windows (n of them, g groups each; m = n g)."""
 
-    maps: Float[Tensor, "m h w"]
-    """Weight of each (window, group) at each pixel of the resized image; sums to 1 over m."""
+    size: tuple[int, int]
+    """Height and width of the resized image (h, w)."""
+    boxes: tuple[Box, ...]
+    """Where the windows lie; all are of one shape (y, x)."""
+    owners: UInt8[Tensor, "n y x"]
+    """The group that each pixel of each window belongs to."""
     groups: Float[Tensor, "n g e"]
-    """Vector of each group of each window (n of them)."""
+    """Vector of each group of each window."""
     images: Float[Tensor, "n e"]
     """Vector of each window as a whole."""
+
+    @property
+    def maps(self) -> Float[Tensor, "m h w"]:
+        """Weight of each (window, group) at each pixel; sums to 1 over m."""
+        num_groups = self.groups.shape[1]
+        maps = torch.zeros(len(self.boxes), num_groups, *self.size)
+        for placed, (rows, columns), owners, share in zip(
+            maps, self._places(), self.owners, self._shares(), strict=True
+        ):
+            placed[:, rows, columns].scatter_(0, owners[None].long(), share[None])
+        return maps.flatten(0, 1)
+
+    def scored(self, table: Float[Tensor, "n g c"]) -> "ScoreField":
+        """Give every (window, group) its class scores, in the form that takes less memory."""
+        num_classes = table.shape[-1]
+        if num_classes >= table.shape[0] * table.shape[1]:
+            return ScoreField(maps=self.maps, table=table.flatten(0, 1))
+        scores = torch.zeros(num_classes, *self.size)
+        for (rows, columns), owners, share, own in zip(
+            self._places(), self.owners, self._shares(), table, strict=True
+        ):
+            scores[:, rows, columns] += own.mT[:, owners.long()] * share
+        return ScoreField(maps=scores)
+
+    def mirrored(self) -> "GroupField":
+        """Return the field of the image's mirror image."""
+        width = self.size[1]
+        boxes = tuple(
+            Box(box.top, width - box.right, box.bottom, width - box.left) for box in self.boxes
+        )
+        return replace(self, boxes=boxes, owners=self.owners.flip(-1))
+
+    def _places(self) -> list[tuple[slice, slice]]:
+        return [(slice(box.top, box.bottom), slice(box.left, box.right)) for box in self.boxes]
+
+    def _shares(self) -> list[Float[Tensor, "y x"]]:
+        """Return each window's weight at its pixels: all windows over a pixel count the same."""
+        count = coverage(*self.size, self.boxes)
+        return [1 / count[rows, columns] for rows, columns in self._places()]
+
+
+@dataclass(frozen=True)
+class LabelledPixels:
+    """The best class of every pixel, and what that comes to for each class (c of them)."""
+
+    labels: Int16[Tensor, "y x"]
+    pixels: tuple[int, ...]
+    """Pixels of each class."""
+    scores: tuple[float, ...]
+    """Mean winning score of each class over its pixels; 0 for a class without pixels."""
 
 
 @dataclass(frozen=True)
 class ScoreField:
-    """The class scores of every pixel, in factored form: maps times table."""
+    """The class scores of every pixel of a resized image: maps, or maps times a table."""
 
     maps: Float[Tensor, "m h w"]
-    """Weight of each (window, group) at each pixel of the resized image; sums to 1 over m."""
-    table: Float[Tensor, "m c"]
+    """Weight of each (window, group) at each pixel; sums to 1 over m. Without a table: the scores
+    themselves, one map a class."""
+    table: Float[Tensor, "m c"] | None = None
     """Score of each class for each (window, group)."""
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes are scored (c)."""
+        return len(self.maps) if self.table is None else self.table.shape[1]
+
+    def folded(self) -> "ScoreField":
+        """Return the same scores as one map a class."""
+        if self.table is None:
+            return self
+        return ScoreField(torch.einsum("mhw,mc->chw", self.maps, self.table))
 
     def scores(self, *, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
         """Return all scores at a size, bilinearly enlarged. As large as it sounds."""
         bands = [scores for _, scores in self.bands(size=size)]
         return torch.cat(bands, dim=1)
 
-    def labels(self, *, size: tuple[int, int]) -> tuple[Int[Tensor, "y x"], Float[Tensor, "y x"]]:
-        """Return the best class of each pixel at a size, and its score."""
+    def labels(self, *, size: tuple[int, int]) -> LabelledPixels:
+        """Return the best class of each pixel at a size; the first wins a tie."""
         labels = torch.empty(size, dtype=torch.int16)
-        best = torch.empty(size)
+        pixels = torch.zeros(self.num_classes, dtype=torch.int64)
+        totals = torch.zeros(self.num_classes, dtype=torch.float64)
         for top, scores in self.bands(size=size):
-            value, index = scores.max(dim=0)
-            labels[top : top + len(value)] = index
-            best[top : top + len(value)] = value
-        return labels, best
+            best, index = scores.max(dim=0)
+            labels[top : top + len(best)] = index
+            flat = index.flatten()
+            pixels += torch.bincount(flat, minlength=self.num_classes)
+            totals += torch.bincount(
+                flat, weights=best.flatten().double(), minlength=self.num_classes
+            )
+        means = totals / pixels.clamp(min=1)
+        return LabelledPixels(labels, tuple(pixels.tolist()), tuple(means.tolist()))
 
     def bands(self, *, size: tuple[int, int]) -> Iterator[tuple[int, Float[Tensor, "c y x"]]]:
         """Yield the scores at a size in bands of rows, each with the number of its first row."""
         height, width = size
-        num_maps, num_classes = self.table.shape
-        rows = max(1, BAND_BYTES // (4 * width * (num_classes + num_maps)))
+        rows = max(1, BAND_BYTES // (4 * width * (self.num_classes + len(self.maps))))
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
             piece = _enlarge_rows(self.maps, top, bottom, size)  # (m, rows, width)
-            scores = self.table.mT @ piece.flatten(1)
-            yield top, scores.reshape(num_classes, bottom - top, width)
+            if self.table is not None:
+                scores = self.table.mT @ piece.flatten(1)
+                piece = scores.reshape(self.num_classes, bottom - top, width)
+            yield top, piece
+
+
+def average(fields: Iterable[ScoreField], *, size: tuple[int, int]) -> ScoreField:
+    """Average the scores of several readings of an image, brought to one size bilinearly."""
+    total, count = torch.zeros(()), 0
+    for field in fields:
+        total = total + _resized(field.folded().maps, size)
+        count += 1
+    return ScoreField(total / count)
 
 
 def _starts(length: int, window: int, stride: int) -> list[int]:
@@ -126,3 +208,9 @@ def _enlarge_rows(
     return F.interpolate(
         rows[None], size=(bottom - top, size[1]), mode="bilinear", align_corners=False
     )[0]
+
+
+def _resized(maps: Float[Tensor, "m h w"], size: tuple[int, int]) -> Float[Tensor, "m y x"]:
+    if maps.shape[1:] == size:
+        return maps
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]

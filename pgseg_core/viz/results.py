@@ -9,7 +9,7 @@ from PIL import Image
 
 from pgseg_core.atomic import whole_file
 from pgseg_core.errors import DataError
-from pgseg_core.inference.segmenter import Segmentation
+from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.viz.overlay import draw_overlay, index_mask
 
 

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgseg_core.inference import windows
-from pgseg_core.inference.windows import ScoreField, coverage, one_hot_groups, window_boxes
+from pgseg_core.inference.windows import (
+    GroupField,
+    ScoreField,
+    average,
+    coverage,
+    pixel_groups,
+    window_boxes,
+)
 
 SIZES = st.integers(1, 90)
 
@@ -31,12 +38,60 @@ def test_last_window_is_shifted_back_inside():
     assert [(box.left, box.right) for box in boxes] == [(0, 448), (149, 597)]
 
 
-def test_one_hot_takes_the_largest_enlarged_group():
+def test_a_pixel_belongs_to_its_largest_enlarged_group():
     maps = torch.rand(2, 3, 4, 5).softmax(1)
-    hot = one_hot_groups(maps, size=(13, 17))
+    owners = pixel_groups(maps, size=(13, 17))
     large = F.interpolate(maps, size=(13, 17), mode="bilinear", align_corners=False)
-    assert hot.sum(1).eq(1).all()
-    assert hot.argmax(1).equal(large.argmax(1))
+    assert owners.long().equal(large.argmax(1))
+
+
+def draw_field(height: int = 20, width: int = 30) -> GroupField:
+    boxes = window_boxes(height, width, window=12, stride=7)
+    size = (len(boxes), min(12, height), min(12, width))
+    owners = torch.randint(0, 3, size, dtype=torch.uint8)
+    return GroupField(
+        (height, width),
+        tuple(boxes),
+        owners,
+        torch.rand(len(boxes), 3, 4),
+        torch.rand(len(boxes), 4),
+    )
+
+
+@pytest.mark.parametrize("num_classes", [2, 500])
+def test_scores_are_means_over_windows_in_either_form(num_classes):
+    field = draw_field()
+    table = torch.rand(len(field.boxes), 3, num_classes)
+    expected, count = torch.zeros(num_classes, 20, 30), torch.zeros(20, 30)
+    for number, box in enumerate(field.boxes):
+        for row in range(box.top, box.bottom):
+            for column in range(box.left, box.right):
+                group = field.owners[number, row - box.top, column - box.left].long()
+                expected[:, row, column] += table[number, group]
+                count[row, column] += 1
+    scored = field.scored(table)
+    assert (scored.table is None) == (num_classes == 2)
+    torch.testing.assert_close(scored.scores(size=(20, 30)), expected / count)
+    assert scored.num_classes == num_classes
+
+
+def test_a_mirrored_field_is_the_field_of_the_mirror_image():
+    field = draw_field()
+    torch.testing.assert_close(_grouped(field.mirrored()), _grouped(field).flip(-1))
+
+
+def _grouped(field: GroupField) -> torch.Tensor:
+    return torch.einsum("mhw,me->ehw", field.maps, field.groups.flatten(0, 1))
+
+
+def test_the_average_of_readings_has_one_size():
+    one, other = (
+        ScoreField(torch.rand(3, 6, 8)),
+        ScoreField(torch.rand(4, 12, 16), torch.rand(4, 3)),
+    )
+    both = average([one, other], size=(6, 8))
+    small = F.interpolate(other.folded().maps[None], (6, 8), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(both.maps, (one.maps + small[0]) / 2)
 
 
 @pytest.mark.parametrize("size", [(60, 50), (9, 11), (17, 23), (1, 1), (90, 4)])
@@ -46,10 +101,13 @@ def test_bands_equal_the_whole_map(size, monkeypatch):
     whole = torch.einsum("mhw,mc->chw", field.maps, field.table)[None]
     whole = F.interpolate(whole, size=size, mode="bilinear", align_corners=False)[0]
     torch.testing.assert_close(field.scores(size=size), whole, rtol=1e-5, atol=1e-5)
-    labels, best = field.labels(size=size)
-    torch.testing.assert_close(best, whole.amax(0), rtol=1e-5, atol=1e-5)
-    picked = whole.gather(0, labels[None].long())[0]
+    found = field.labels(size=size)
+    picked = whole.gather(0, found.labels[None].long())[0]
     torch.testing.assert_close(picked, whole.amax(0), rtol=1e-5, atol=1e-5)
+    for label in range(5):
+        own = picked[found.labels == label]
+        assert found.pixels[label] == len(own)
+        assert found.scores[label] == pytest.approx(float(own.mean()) if len(own) else 0, abs=1e-5)
 
 
 def test_many_bands_are_used(monkeypatch):

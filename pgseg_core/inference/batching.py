@@ -1,0 +1,89 @@
+"""Windows of several images in common batches, without an image noticing its company."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from pgseg_core.inference.encoders import Encoders, WindowOutput
+from pgseg_core.inference.windows import Box, GroupField, pixel_groups, window_boxes
+
+WINDOWS_AT_ONCE = 8
+"""Most windows of one image in a batch, where an engine does not want always as many."""
+
+Place = tuple[int, int]
+"""Which image, and which of its windows."""
+Seen = tuple[Float[Tensor, "g e"], Float[Tensor, " e"], Float[Tensor, "g y x"]]
+"""One window's group vectors, its own vector, and its group maps."""
+
+
+def encode_fields(
+    encoders: Encoders,
+    images: Sequence[Float[Tensor, "3 _ _"]],
+    *,
+    window: int,
+    stride: int,
+) -> list[GroupField]:
+    """Encode images window by window: where their groups are, and what they say.
+
+    Args:
+        encoders: The network.
+        images: Normalised RGB, of any sizes.
+        window: Side of the sliding window, in pixels.
+        stride: Its step, in pixels.
+    """
+    boxes = [window_boxes(*image.shape[1:], window=window, stride=stride) for image in images]
+    seen: dict[Place, Seen] = {}
+    for places in _batches(boxes, encoders.windows_at_once):
+        windows = torch.stack([_cut(images[image], boxes[image][at]) for image, at in places])
+        output = _encode(encoders, windows)
+        rows = zip(output.groups, output.images, output.maps, strict=True)
+        seen |= dict(zip(places, rows, strict=False))  # without what fills the batch
+    return [
+        _field(encoders.patch_size, image, own, [seen[number, at] for at in range(len(own))])
+        for number, (image, own) in enumerate(zip(images, boxes, strict=True))
+    ]
+
+
+def _batches(boxes: Sequence[Sequence[Box]], at_once: int | None) -> Iterator[list[Place]]:
+    """Yield windows of one shape: an image's alone, or those of all images together."""
+    alike: dict[tuple[int, int, int], list[Place]] = defaultdict(list)
+    for image, own in enumerate(boxes):
+        for at, box in enumerate(own):
+            company = image if at_once is None else -1
+            alike[box.bottom - box.top, box.right - box.left, company].append((image, at))
+    size = at_once or WINDOWS_AT_ONCE
+    for places in alike.values():
+        for start in range(0, len(places), size):
+            yield places[start : start + size]
+
+
+def _encode(encoders: Encoders, windows: Float[Tensor, "b 3 h w"]) -> WindowOutput:
+    missing = max(0, (encoders.windows_at_once or 0) - len(windows))
+    output = encoders.encode_windows(F.pad(windows, (0, 0) * 3 + (0, missing)))
+    assert output.maps.dtype == torch.float32, "engines return float32"
+    return output
+
+
+def _field(
+    patch: int, image: Float[Tensor, "3 h w"], boxes: list[Box], seen: list[Seen]
+) -> GroupField:
+    """Enlarge the windows' maps to their pixels, and cut off what they were filled up with."""
+    groups, vectors, soft = (torch.stack(part) for part in zip(*seen, strict=True))
+    size = (soft.shape[2] * patch, soft.shape[3] * patch)
+    height, width = boxes[0].bottom - boxes[0].top, boxes[0].right - boxes[0].left
+    owners = torch.cat([pixel_groups(one[None], size=size) for one in soft])
+    return GroupField(
+        size=(image.shape[1], image.shape[2]),
+        boxes=tuple(boxes),
+        owners=owners[:, :height, :width].contiguous(),
+        groups=groups,
+        images=vectors,
+    )
+
+
+def _cut(pixels: Float[Tensor, "3 h w"], box: Box) -> Float[Tensor, "3 y x"]:
+    return pixels[:, box.top : box.bottom, box.left : box.right]
