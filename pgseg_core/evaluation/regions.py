@@ -20,7 +20,7 @@ from pgseg_core.errors import DataError
 from pgseg_core.evaluation.baselines import random_groups
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.inference.windows import Box
+from pgseg_core.inference.windows import pixel_groups
 from pgseg_core.viz.regions import resize_labels
 
 
@@ -59,8 +59,9 @@ def model_regions(segmenter: Segmenter, photo: Image.Image) -> Regions:
     """
     pixels = normalise(resize_photo(photo, segmenter.inference))
     output = segmenter.encode(pixels[None])
-    height, width = pixels.shape[1:]
-    own = segmenter.window_maps(output, Box(0, 0, height, width))[0].argmax(dim=0)
+    maps = output.group_maps().float().cpu().unflatten(2, output.grid)
+    size = (pixels.shape[1], pixels.shape[2])
+    own = pixel_groups(maps, patch=segmenter.encoders.patch_size, size=size)[0]
     return Regions(
         groups=resize_labels(own.numpy(), (photo.height, photo.width)),
         features=output.stages[0].patches[0].float().cpu().numpy(),

@@ -73,13 +73,12 @@ def _field(
 ) -> GroupField:
     """Enlarge the windows' maps to their pixels, and cut off what they were filled up with."""
     groups, vectors, soft = (torch.stack(part) for part in zip(*seen, strict=True))
-    size = (soft.shape[2] * patch, soft.shape[3] * patch)
-    height, width = boxes[0].bottom - boxes[0].top, boxes[0].right - boxes[0].left
-    owners = torch.cat([pixel_groups(one[None], size=size) for one in soft])
+    size = (boxes[0].bottom - boxes[0].top, boxes[0].right - boxes[0].left)
+    owners = torch.cat([pixel_groups(one[None], patch=patch, size=size) for one in soft])
     return GroupField(
         size=(image.shape[1], image.shape[2]),
         boxes=tuple(boxes),
-        owners=owners[:, :height, :width].contiguous(),
+        owners=owners,
         groups=groups,
         images=vectors,
     )

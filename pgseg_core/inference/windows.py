@@ -49,14 +49,20 @@ def coverage(height: int, width: int, boxes: Sequence[Box]) -> Float[Tensor, "h 
 
 
 def pixel_groups(
-    maps: Float[Tensor, "b g h w"], *, size: tuple[int, int]
+    maps: Float[Tensor, "b g h w"], *, patch: int, size: tuple[int, int]
 ) -> UInt8[Tensor, "b y x"]:
     """Enlarge soft group maps to the window's pixels and give each pixel to its largest group.
 
     (Step 3.) Bilinear; the first group wins a tie.
+
+    Args:
+        maps: One cell for each begun patch.
+        patch: Side of a patch in pixels.
+        size: The window's height and width; what filled its last patches is cut off.
     """
-    enlarged = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-    return enlarged.argmax(dim=1).to(torch.uint8)
+    whole = (maps.shape[2] * patch, maps.shape[3] * patch)
+    enlarged = F.interpolate(maps, size=whole, mode="bilinear", align_corners=False)
+    return enlarged[:, :, : size[0], : size[1]].argmax(dim=1).to(torch.uint8)
 
 
 @dataclass(frozen=True)
