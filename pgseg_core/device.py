@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""Which device to compute on, and in which arithmetic."""
 
 import torch
 
@@ -24,3 +24,19 @@ def find_device(name: str) -> torch.device:
             hint=f"Here: {', '.join(kind for kind, there in present.items() if there)}",
         )
     return torch.device(name)
+
+
+def find_precision(name: str, device: torch.device) -> str:
+    """Return the precision that `auto` stands for on a device; any other name as it is.
+
+    bf16 where the device multiplies it in hardware. Elsewhere it is emulated, on processors without
+    AVX-512 up to 90 times slower than float32.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    if device.type == "cpu":
+        in_hardware = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        return "bf16" if in_hardware else "fp32"
+    return "fp32"

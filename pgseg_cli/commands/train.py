@@ -69,6 +69,7 @@ def train(
     from backends.world import find_world
     from pgseg_core.config import load_config
     from pgseg_core.errors import ConfigError
+    from pgseg_core.train.run import settled
     from pgseg_core.train.run import train as run_training
     from pgseg_core.train.run_folder import RunFolder
 
@@ -85,7 +86,7 @@ def train(
         config = load_config(preset, settings or [])
         config = _with_data(config, data)
         run = RunFolder(out or _free_folder(Path("runs") / Path(preset).stem))
-    config = _with_engine(config, backend, deepspeed, timeout, nproc)
+    config = settled(_with_engine(config, backend, deepspeed, timeout, nproc))
     num_ranks = _num_ranks(config, nproc)
     if num_ranks > 1 and not is_started_rank():
         _start_all(config, run, num_ranks, resumed=resume is not None)

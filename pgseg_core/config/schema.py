@@ -234,8 +234,9 @@ class TrainConfig:
     """AdamW's decay; none on norms, biases, tokens, position embeddings and temperatures."""
     clip: NonNegative = 5.0
     """Largest gradient norm; 0 turns clipping off."""
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """Arithmetic of the forward pass (autocast); weights stay float32."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the forward pass (autocast); weights stay float32. `auto` is bf16 where the
+    device multiplies it in hardware, else fp32; the run records which."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; `auto` takes CUDA, then MPS, then the CPU."""
     seed: NonNegativeInt = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from pgseg_core.checkpoint import load_checkpoint, load_weights
 from pgseg_core.config import Config, TrainConfig
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
+from pgseg_core.device import find_device, find_precision
 from pgseg_core.errors import ConfigError
 from pgseg_core.model import build_model
 from pgseg_core.text.nouns import find_nouns
@@ -66,6 +67,7 @@ def train(
     Raises:
         PgsegError: Configuration, data, device or losses do not allow it.
     """
+    config = settled(config)
     with closing(backend.open(config.train)) as session:
         comm = session.comm
         run = run.shared_by(comm)
@@ -120,6 +122,16 @@ def train(
             hooks=hooks,
             save_now=lambda: _any_rank(save_now(), session),
         )
+
+
+def settled(config: Config) -> Config:
+    """Replace what is left to the machine (`train.precision: auto`) by what it is here.
+
+    Raises:
+        BackendError: The device is not on this machine.
+    """
+    precision = find_precision(config.train.precision, find_device(config.train.device))
+    return replace(config, train=replace(config.train, precision=precision))
 
 
 def check_batch(config: TrainConfig, world_size: int) -> None:
