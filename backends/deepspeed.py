@@ -33,7 +33,7 @@ from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import TrainingError
-from pgseg_core.train.optim import make_optimizer
+from pgseg_core.train.optim import make_optimizer, set_learning_rate
 from pgseg_core.train.protocols import StepReport
 from pgseg_core.train.schedule import Schedule
 from pgseg_core.train.task import TaskOutput, TrainTask
@@ -142,8 +142,7 @@ class DeepSpeedEngine:
         torch.manual_seed(self.config.seed * 1_000_003 + step)
         engine, device = self.engine, self.group.device
         lr = self.schedule.learning_rate(step)
-        for group in engine.optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(engine.optimizer, lr)
         outputs: list[TaskOutput] = []
         for batch in micro_batches:
             if outputs:

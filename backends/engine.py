@@ -16,7 +16,7 @@ from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import BackendError, CheckpointError, TrainingError
-from pgseg_core.train.optim import make_optimizer
+from pgseg_core.train.optim import make_optimizer, set_learning_rate
 from pgseg_core.train.protocols import StepReport
 from pgseg_core.train.schedule import Schedule
 from pgseg_core.train.task import TaskOutput, TrainTask
@@ -75,8 +75,7 @@ class TorchEngine:
         """Run one optimiser step; see `pgseg_core.train.protocols.Engine`."""
         torch.manual_seed(self.config.seed * 1_000_003 + step)
         lr = self.schedule.learning_rate(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
         parts, last = len(micro_batches), micro_batches[-1]
         outputs = []

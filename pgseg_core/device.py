@@ -1,8 +1,13 @@
 """Which device to compute on, and in which arithmetic."""
 
+from typing import Literal
+
 import torch
 
 from pgseg_core.errors import BackendError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What a forward pass is computed in."""
 
 
 def find_device(name: str) -> torch.device:
@@ -26,7 +31,7 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def find_precision(name: str, device: torch.device) -> str:
+def find_precision(name: Precision | Literal["auto"], device: torch.device) -> Precision:
     """Return the precision that `auto` stands for on a device; any other name as it is.
 
     bf16 where the device multiplies it in hardware. Elsewhere it is emulated, on processors without

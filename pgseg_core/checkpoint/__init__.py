@@ -1,5 +1,6 @@
 """Weights on disk: our own format, and importers of others."""
 
+from pgseg_core.checkpoint.lite0 import read_lite0
 from pgseg_core.checkpoint.store import (
     Checkpoint,
     find_weights,
@@ -16,6 +17,7 @@ __all__ = [
     "list_checkpoints",
     "load_checkpoint",
     "load_weights",
+    "read_lite0",
     "save_checkpoint",
     "write_checkpoint",
 ]

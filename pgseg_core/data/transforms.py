@@ -15,10 +15,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of red, green and blue over ImageNet, for values in [0, 1]."""
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation of red, green and blue over ImageNet, for values in [0, 1]."""
+from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 
 CROP_RATIO = (3 / 4, 4 / 3)
 """Narrowest and widest crop, width over height, before it is squeezed into a square."""

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int, Int16
 from PIL import Image
 from torch import Tensor
 
+from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.config import InferenceConfig
-from pgseg_core.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.evaluation.protocols import Protocol
 from pgseg_core.evaluation.question import Question
 from pgseg_core.inference.affinity import class_scores, with_background

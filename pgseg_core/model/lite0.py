@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan and Le 2019, without squeeze-excitation), a small network that has seen ImageNet.
+"""EfficientNet-Lite0 (Tan and Le 2019), a small network that has seen ImageNet.
 
 It stands alone because it is somebody else's network: the stem `lite0` reads two of its layers. It
 is timm's `tf_efficientnet_lite0`, written out because importing timm, which imports torchvision,
@@ -127,7 +127,7 @@ def fold_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Turn the published tensors into `Lite0`'s, BatchNorm folded into the convolutions.
 
     Args:
-        published: In the order of timm's `tf_efficientnet_lite0`: each convolution's weight and then
+        published: In the order of timm's `tf_efficientnet_lite0`: each convolution's weight, then
             its BatchNorm's weight, bias, running mean and running variance. Names do not matter.
 
     Raises:

@@ -6,8 +6,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.config import ImageEncoderConfig
 from pgseg_core.model.layers import BatchNorm
+from pgseg_core.model.lite0 import CHANNELS, Lite0
 
 
 class PatchStem(nn.Module):
@@ -64,6 +66,49 @@ class ConvStem(nn.Module):
         return self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid
 
 
+class Lite0Stem(nn.Module):
+    """EfficientNet-Lite0's maps at strides 16 and 32, added up, then LayerNorm.
+
+    The coarse map says what is there (it is what ImageNet's classifier reads), the fine one where.
+    The network computes in float32 on a CPU, whose half-precision convolutions are slower.
+    """
+
+    gain: Tensor
+    shift: Tensor
+
+    def __init__(self, config: ImageEncoderConfig) -> None:
+        super().__init__()
+        fine, coarse = CHANNELS
+        self.network = Lite0()
+        self.proj_fine = nn.Linear(fine, config.width)
+        self.proj_coarse = nn.Linear(coarse, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        low, high = _lite0_range()
+        self.register_buffer("gain", (2 / (high - low))[:, None, None], persistent=False)
+        self.register_buffer(
+            "shift", (-(high + low) / (high - low))[:, None, None], persistent=False
+        )
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, tuple[int, int]]:
+        """Return the tokens (b, n, d) and their grid (rows, columns); one for 16 x 16 pixels."""
+        with torch.autocast("cpu", enabled=False):
+            fine, coarse = self.network(images * self.gain + self.shift)
+        grid = (fine.shape[2], fine.shape[3])
+        where = self.proj_fine(rearrange(fine, "b c h w -> b h w c"))
+        what = self.proj_coarse(rearrange(coarse, "b c h w -> b h w c"))
+        what = F.interpolate(
+            rearrange(what, "b h w d -> b d h w"), size=grid, mode="bilinear", align_corners=False
+        )
+        tokens = rearrange(where, "b h w d -> b (h w) d") + rearrange(what, "b d h w -> b (h w) d")
+        return self.norm(tokens), grid
+
+
+def _lite0_range() -> tuple[Float[Tensor, " 3"], Float[Tensor, " 3"]]:
+    """Black and white after ImageNet's normalisation: what the network wants at -1 and 1."""
+    mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    return (0 - mean) / deviation, (1 - mean) / deviation
+
+
 def _channels(norm: nn.Module, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Normalise the channels of an image."""
     return norm(x.movedim(1, -1)).movedim(-1, 1)
@@ -87,6 +132,9 @@ class PositionEmbedding(nn.Module):
         return rearrange(resampled, "1 d h w -> 1 (h w) d")
 
 
-def build_stem(config: ImageEncoderConfig) -> PatchStem | ConvStem:
+STEMS = {"patch": PatchStem, "conv": ConvStem, "lite0": Lite0Stem}
+
+
+def build_stem(config: ImageEncoderConfig) -> nn.Module:
     """Make the stem that the configuration names."""
-    return PatchStem(config) if config.stem == "patch" else ConvStem(config)
+    return STEMS[config.stem](config)

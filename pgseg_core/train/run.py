@@ -3,17 +3,18 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from pgseg_core.checkpoint import load_checkpoint, load_weights
+from pgseg_core.checkpoint import load_checkpoint, load_weights, read_lite0
 from pgseg_core.config import Config, TrainConfig
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
 from pgseg_core.device import find_device, find_precision
 from pgseg_core.errors import ConfigError
-from pgseg_core.model import build_model
+from pgseg_core.model import Lite0Stem, PGSeg, build_model
 from pgseg_core.text.nouns import find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.train.loop import Hook, fit
@@ -89,7 +90,9 @@ def train(
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
         start_step = 0
         newest = run.newest() if resume else None
-        if newest is not None:
+        if newest is None:
+            start_weights(model, config.train)
+        else:
             checkpoint = load_checkpoint(newest)
             load_weights(model, checkpoint.weights, origin=str(newest))
             start_step = int(checkpoint.state["step"])
@@ -132,6 +135,26 @@ def settled(config: Config) -> Config:
     """
     precision = find_precision(config.train.precision, find_device(config.train.device))
     return replace(config, train=replace(config.train, precision=precision))
+
+
+def start_weights(model: PGSeg, config: TrainConfig) -> None:
+    """Give a new run the weights that it is to start from.
+
+    Raises:
+        ConfigError: Weights for a stem that the model does not have.
+        CheckpointError: They cannot be read, or belong to another model.
+    """
+    if config.start_from:
+        start = load_checkpoint(Path(config.start_from))
+        load_weights(model, start.weights, origin=str(start.path))
+    if config.stem_weights:
+        stem = model.image_encoder.stem
+        if not isinstance(stem, Lite0Stem):
+            raise ConfigError(
+                "train.stem_weights is for model.image.stem=lite0 alone",
+                hint="--set model.image.stem=lite0 model.image.patch_size=16, or leave it out",
+            )
+        stem.network.load_state_dict(read_lite0(config.stem_weights))
 
 
 def check_batch(config: TrainConfig, world_size: int) -> None:

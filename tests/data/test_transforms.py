@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.data.transforms import (
     CROP_RATIO,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     augment,
     normalise,
     random_box,

@@ -9,8 +9,10 @@ from pgseg_core.model.stem import build_stem
 from tests.tiny import tiny_model_config
 
 
-@pytest.mark.parametrize("stem", ["patch", "conv"])
-@pytest.mark.parametrize("patch", [4, 8, 16])
+@pytest.mark.parametrize(
+    ("stem", "patch"),
+    [*((stem, patch) for stem in ("patch", "conv") for patch in (4, 8, 16)), ("lite0", 16)],
+)
 def test_one_token_for_each_patch(stem, patch):
     config = replace(tiny_model_config().image, stem=stem, patch_size=patch)
     tokens, grid = build_stem(config).eval()(torch.randn(2, 3, 32, 48))
@@ -36,3 +38,8 @@ def test_convolutions_look_beyond_the_patch_and_keep_places():
 def test_conv_needs_a_power_of_two():
     with pytest.raises(ValueError, match="patch_size 12 is no power of 2"):
         replace(tiny_model_config().image, stem="conv", patch_size=12, image_size=24)
+
+
+def test_lite0_has_patches_of_16_pixels():
+    with pytest.raises(ValueError, match="patches of 16 pixels, not 8"):
+        replace(tiny_model_config().image, stem="lite0", patch_size=8)
