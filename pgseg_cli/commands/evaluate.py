@@ -61,7 +61,9 @@ def evaluate(
     ] = None,
     refine: Annotated[
         str,
-        typer.Option("--refine", help="none, or pamr: masks follow the image's edges (slower)."),
+        typer.Option(
+            "--refine", help="none, or pamr or crf: masks follow the image's edges (slower)."
+        ),
     ] = "none",
     unlabelled: Annotated[
         str | None,

@@ -87,7 +87,7 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
     if wanted.refine not in REFINEMENTS:
         raise ConfigError(f"--refine {wanted.refine}", hint=f"Known: {', '.join(REFINEMENTS)}")
     standard, renamed, vocabulary = protocol.rules(dataset.name, wanted.system)
-    if wanted.refine != "none" and protocol.refined_threshold is not None:
+    if wanted.refine == "pamr" and protocol.refined_threshold is not None:
         standard = protocol.refined_threshold
     prompts_background = dataset.has_background and protocol.background == "probability"
     if wanted.classes is not None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, Int16
+from jaxtyping import Float, Int, Int16, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from pgseg_core.config import InferenceConfig
 from pgseg_core.evaluation.protocols import Protocol
 from pgseg_core.evaluation.question import Question
 from pgseg_core.inference.affinity import class_scores, with_background
-from pgseg_core.inference.refine import pamr
+from pgseg_core.inference.refine import crf_field, pamr
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.windows import GroupField, ScoreField
@@ -28,6 +28,9 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 """Mean of red, green and blue over CLIP's images, for values in [0, 1]."""
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 """Standard deviation of the same."""
+
+Decision = Callable[[Float[Tensor, "s y x"]], Int[Tensor, "t y x"]]
+"""From the scores of some rows to their labels, once for each threshold."""
 
 _COLOURS = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "clip": (CLIP_MEAN, CLIP_STD)}
 
@@ -102,13 +105,25 @@ class Reader:
         pixels = ((resized.float() / 255 - mean) / deviation).permute(2, 0, 1)
         field = self._segmenter.group_field(pixels)
         maps = pamr(pixels, field.maps) if self._question.refine == "pamr" else field.maps
-        table = self._table(field, thresholds)
+        scores = ScoreField(maps, self._table(field, thresholds))
         decide = self._decision(thresholds)
         size = (photo.height, photo.width)
-        labels = torch.empty(len(thresholds), *size, dtype=torch.int16)
-        for top, scores in ScoreField(maps, table).bands(size=size):
-            labels[:, top : top + scores.shape[1]] = decide(scores)
-        return labels
+        if self._question.refine == "crf":
+            labels = _decided(scores, decide, size=(resized.shape[0], resized.shape[1]))
+            return self._fitted(resized, labels, size)
+        return _decided(scores, decide, size=size)
+
+    def _fitted(
+        self, resized: UInt8[Tensor, "y x 3"], labels: Int16[Tensor, "t y x"], size: tuple[int, int]
+    ) -> Int16[Tensor, "t h w"]:
+        """Fit each answer by the CRF; thresholds that give the same answer share the work."""
+        different, places = labels.flatten(1).unique(dim=0, return_inverse=True)
+        num_classes = len(self._question.class_names)
+        fitted = [
+            crf_field(resized, answer.unflatten(0, labels.shape[1:]), num_classes)
+            for answer in different
+        ]
+        return torch.stack([field.labels(size=size).labels for field in fitted])[places]
 
     def _table(self, field: GroupField, thresholds: Sequence[float | None]) -> Float[Tensor, "m s"]:
         """Scores of each (window, group): classes, and before them the background's bars."""
@@ -131,9 +146,7 @@ class Reader:
         bars = [with_background(scores, 0.0 if t is None else t)[..., :1] for t in thresholds]
         return torch.cat([*bars, scores], dim=-1).flatten(0, 1)
 
-    def _decision(
-        self, thresholds: Sequence[float | None]
-    ) -> Callable[[Float[Tensor, "s y x"]], Int[Tensor, "t y x"]]:
+    def _decision(self, thresholds: Sequence[float | None]) -> Decision:
         """Return the step from a band's scores to its labels."""
         kind = self._protocol.background if self._question.has_background else "plain"
         limits = torch.tensor([-torch.inf if t is None else t for t in thresholds])[:, None, None]
@@ -157,3 +170,11 @@ class Reader:
             return torch.where(background, 0, labels)
 
         return decide
+
+
+def _decided(
+    scores: ScoreField, decide: Decision, *, size: tuple[int, int]
+) -> Int16[Tensor, "t h w"]:
+    """Return the labels of a size, decided band by band."""
+    bands = [decide(band).to(torch.int16) for _, band in scores.bands(size=size)]
+    return torch.cat(bands, dim=1)

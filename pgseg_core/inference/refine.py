@@ -1,4 +1,4 @@
-"""Masks that follow the image's edges: pixel-adaptive mask refinement (PAMR).
+"""Masks that follow the image's edges: refinements by name, among them PAMR (CRF: `crf.py`).
 
 Araslanov and Roth, *Single-Stage Semantic Segmentation from Image Labels*, CVPR 2020, section 3.3:
 each pixel's scores become a mean of its neighbours', the more alike in colour the more weight, and
@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
+from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
+from pgseg_core.inference.crf import dense_crf
 from pgseg_core.inference.windows import ScoreField
 
 ITERATIONS = 10
@@ -81,11 +83,41 @@ def _pamr_field(image: Float[Tensor, "3 h w"], field: ScoreField) -> ScoreField:
     return replace(field, maps=pamr(image, field.maps))
 
 
+def crf_field(
+    photo: UInt8[Tensor, "h w 3"], labels: Integer[Tensor, "h w"], num_classes: int
+) -> ScoreField:
+    """Fit labels to a photo of their size; each class's probabilities take the place of its scores.
+
+    Args:
+        photo: RGB.
+        labels: Class indices.
+        num_classes: How many classes there are (c).
+    """
+    fitted = dense_crf(photo.numpy(), labels.numpy())
+    table = torch.zeros(len(fitted.known), num_classes)
+    table[range(len(fitted.known)), fitted.known.tolist()] = 1
+    return ScoreField(maps=torch.from_numpy(fitted.belief), table=table)
+
+
+def _crf_of_field(image: Float[Tensor, "3 h w"], field: ScoreField) -> ScoreField:
+    height, width = image.shape[1:]
+    labels = field.labels(size=(height, width)).labels
+    return crf_field(_as_photo(image), labels, field.num_classes)
+
+
+def _as_photo(image: Float[Tensor, "3 h w"]) -> UInt8[Tensor, "h w 3"]:
+    """Undo the normalisation."""
+    mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    colours = (image.permute(1, 2, 0) * deviation + mean) * 255
+    return colours.round().clamp(0, 255).to(torch.uint8)
+
+
 Refinement = Callable[[Float[Tensor, "3 h w"], ScoreField], ScoreField]
-"""A photo as it was read and its scores in, scores of the same size out."""
+"""A photo as it was read (ImageNet-normalised) and its scores in, scores of the same size out."""
 
 REFINEMENTS: Mapping[str, Refinement] = {
     "none": lambda _, field: field,
     "pamr": _pamr_field,
+    "crf": _crf_of_field,
 }
 """Refinements by name."""

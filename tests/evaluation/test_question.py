@@ -41,8 +41,9 @@ def test_refined_masks_have_a_threshold_of_their_own_in_tcl() -> None:
     assert asked(protocol="tcl", refine="pamr").threshold == 0.4
     assert asked(protocol="tcl", refine="pamr", background="0.7").threshold == 0.7
     assert asked(refine="pamr").threshold == 0.95
-    with pytest.raises(ConfigError, match="--refine crf"):
-        asked(refine="crf")
+    assert asked(protocol="tcl", refine="crf").threshold == 0.5
+    with pytest.raises(ConfigError, match=r"(?s)--refine blur.*none, pamr, crf"):
+        asked(refine="blur")
 
 
 def test_sclip_asks_for_stuff_words_as_background() -> None:

@@ -154,6 +154,22 @@ def test_refined_scores_are_the_refined_score_maps(segmenter):
     assert (labels == whole.argmax(0)).float().mean() > 0.995
 
 
+@pytest.mark.parametrize("background", [True, False])
+def test_the_crf_refines_the_answer_of_every_threshold(segmenter, background):
+    protocol = small("groupvit")
+    words = ((), *WORDS) if background else WORDS
+    asked = replace(question(protocol, *words, background=background), refine="crf")
+    limits = [0.2, 0.34, 0.34, 0.95] if background else [None]
+    answers = Reader(segmenter, protocol, asked).read(PHOTO, limits)
+    same = Segmenter(segmenter.model, protocol_inference(protocol))
+    bank = same.embed_classes(Vocabulary(tuple(map(ClassName, NAMES[1:], WORDS))))
+    for limit, answer in zip(limits, answers, strict=True):
+        expected = same.segment(
+            PHOTO, bank, background=background, threshold=limit or 0.0, refine="crf"
+        )
+        assert answer.equal(torch.from_numpy(expected.labels))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 90), (90, 3), (31, 33)])
 def test_odd_sizes_are_read_at_their_own_size(segmenter, size):
     protocol = small("tcl")

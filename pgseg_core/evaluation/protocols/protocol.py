@@ -116,7 +116,7 @@ class Protocol:
     threshold: Annotated[float, Field(ge=0, le=1)]
     """Background threshold where the set's rules have none."""
     refined_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The same for refined masks; None where refinement changes nothing about it."""
+    """The same for masks refined by PAMR; None where refinement changes nothing about it."""
     datasets: Mapping[str, SetRules]
     """Rules of each set, by the set's name."""
 
