@@ -10,7 +10,7 @@ import math
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pgseg_core.comm import Collectives
@@ -73,6 +73,61 @@ def multi_label_nce(
     target = own.repeat_interleave(num_prompts)
     to_image = F.cross_entropy(_fit(comm.all_gather(image), flat, scale).mT, target)
     return (to_text + to_image) / 2
+
+
+def shared_noun_nce(
+    image: Float[Tensor, "b *g e"],
+    prompts: Float[Tensor, "b m e"],
+    *,
+    noun_ids: Int[Tensor, "b m"],
+    image_nouns: Int[Tensor, "b p"],
+    scale: Float[Tensor, ""],
+    comm: Collectives,
+) -> Float[Tensor, ""]:
+    """Multi-label InfoNCE in which a prompt matches every image whose captions name its noun.
+
+    In `multi_label_nce` a dog beside another image's prompt "a dog" counts as wrong, which with few
+    nouns in many images is most of what there is to learn from. Here each prompt's target is spread
+    evenly over the images that have its noun, and each image's over the nouns that it has. A noun
+    that several images drew counts once, however often it was drawn.
+
+    Args:
+        image: Vectors of images, or of their groups, any length; compared by cosine.
+        prompts: Vectors of m prompts an image.
+        noun_ids: What each prompt is about; equal numbers for equal nouns.
+        image_nouns: All nouns of each image, those of its prompts among them; filled up with
+            numbers that no prompt has.
+        scale: 1 / temperature.
+        comm: Gathers the other ranks' vectors, with gradients.
+
+    Returns:
+        This rank's loss; its mean over ranks is the loss of the global batch.
+    """
+    image = F.normalize(image, dim=-1)
+    flat, ids = F.normalize(rearrange(prompts, "b m e -> (b m) e"), dim=-1), noun_ids.flatten()
+    all_ids, all_nouns = comm.all_gather(ids), comm.all_gather(image_nouns)
+    drawn = (all_ids[:, None] == all_ids).sum(dim=0).to(image.dtype)  # (B * m), how often
+
+    # an image against the nouns: a noun's prompts together weigh one
+    own = _has(image_nouns, all_ids).to(image.dtype) / drawn  # (b, B * m)
+    logits = _fit(image, comm.all_gather(flat), scale) - drawn.log()
+    to_text = -((logits.log_softmax(dim=-1) + drawn.log()) * own).sum(-1) / own.sum(-1)
+
+    # a noun against the images
+    theirs = _has(all_nouns, ids).to(image.dtype)  # (B, b * m)
+    log_share = _fit(comm.all_gather(image), flat, scale).log_softmax(dim=0)
+    to_image = -(log_share * theirs).sum(0) / theirs.sum(0)
+    weight = 1 / (ids[:, None] == all_ids).sum(dim=1).to(image.dtype)
+    weight = weight * comm.world_size / comm.sum(weight.sum())
+    return (to_text.mean() + (weight * to_image).sum()) / 2
+
+
+def _has(nouns: Int[Tensor, "i p"], ids: Int[Tensor, " j"]) -> Bool[Tensor, "i j"]:
+    """Tell which images have which nouns, without an (i, p, j) table."""
+    found = torch.zeros(len(nouns), len(ids), dtype=torch.bool, device=ids.device)
+    for column in nouns.unbind(dim=1):
+        found |= column[:, None] == ids
+    return found
 
 
 def _fit(

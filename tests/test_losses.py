@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pgseg_core.comm import LocalCollectives
-from pgseg_core.losses import info_nce, multi_label_nce
+from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
 from tests.npr.test_em import draw
 from tests.reference import loops
 
@@ -108,6 +108,80 @@ def test_mean_over_ranks_is_the_whole_batch(world_size):
     mean = torch.stack(losses).mean()
     torch.testing.assert_close(mean, whole)
     torch.testing.assert_close(torch.autograd.grad(mean, image)[0], gradient)
+
+
+# Six images with two prompts each; noun 1 is asked of four of them and is in a fifth.
+NOUN_IDS = torch.tensor([[1, 2], [1, 3], [4, 1], [5, 2], [1, 6], [7, 8]])
+IMAGE_NOUNS = torch.tensor(
+    [[1, 2, -1], [1, 3, 9], [4, 1, -1], [5, 2, 1], [1, 6, 2], [7, 8, -1]], dtype=torch.long
+)
+
+
+def shared(image, prompts, noun_ids, image_nouns, comm=None):
+    return shared_noun_nce(
+        image,
+        prompts,
+        noun_ids=noun_ids,
+        image_nouns=image_nouns,
+        scale=SCALE,
+        comm=comm or LocalCollectives(),
+    )
+
+
+def test_shared_nouns_equal_loops():
+    groups, prompts = draw(15, 6, 4), draw(16, 6, 2, 4)
+    loss = shared(groups, prompts, NOUN_IDS, IMAGE_NOUNS)
+    present = [set(row.tolist()) - {-1} for row in IMAGE_NOUNS]
+    expected = loops.shared_noun_nce(
+        groups.numpy(), prompts.numpy(), NOUN_IDS.numpy(), present, SCALE.item()
+    )
+    assert loss.item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_nouns_that_nobody_shares_are_contrasted_one_by_one():
+    groups, prompts = draw(17, 6, 3, 4), draw(18, 6, 1, 4)
+    ids = torch.arange(6)[:, None]
+    alone = LocalCollectives()
+    torch.testing.assert_close(
+        shared(groups, prompts, ids, ids),
+        multi_label_nce(groups, prompts, SCALE, alone),
+    )
+
+
+def test_a_noun_weighs_the_same_however_many_images_draw_it():
+    image, prompt = draw(19, 3, 4), draw(20, 2, 4)
+    present = torch.tensor([[1, 2], [1, 2], [2, -1]])
+
+    def loss(asked):
+        vectors = prompt[torch.tensor(asked) - 1]
+        return shared(image, vectors, torch.tensor(asked), present)
+
+    torch.testing.assert_close(loss([[1], [1], [2]]), loss([[1], [2], [2]]))
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_shared_nouns_of_ranks_are_the_whole_batch(world_size):
+    groups, prompts = _unit(draw(21, 6, 3, 4)).requires_grad_(), _unit(draw(22, 6, 2, 4))
+    whole = shared(groups, prompts, NOUN_IDS, IMAGE_NOUNS)
+    ids = NOUN_IDS.flatten()
+    total = torch.tensor(float(len(ids.unique())))  # every noun weighs one
+
+    class Rank(SimulatedRank):
+        def sum(self, tensor):
+            return total.to(tensor)
+
+    parts = [
+        shared(
+            *(t.chunk(world_size)[rank] for t in (groups, prompts, NOUN_IDS, IMAGE_NOUNS)),
+            Rank(rank, world_size, _unit(groups), _unit(prompts).flatten(0, 1), ids, IMAGE_NOUNS),
+        )
+        for rank in range(world_size)
+    ]
+    mean = torch.stack(parts).mean()
+    torch.testing.assert_close(mean, whole)
+    torch.testing.assert_close(
+        torch.autograd.grad(mean, groups)[0], torch.autograd.grad(whole, groups)[0]
+    )
 
 
 def _unit(tensor: torch.Tensor) -> torch.Tensor:

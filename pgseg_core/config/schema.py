@@ -154,6 +154,10 @@ class ModelConfig:
     """Hidden channels of the two projectors."""
     temperature: Positive = 0.07
     """Initial temperature of InfoNCE; learned from there."""
+    shared_nouns: bool = False
+    """Whether a noun's prompts match every image whose captions name it (`data.num_nouns`). In the
+    paper's multi-label contrast they match only the image that drew them, and another image of a
+    dog counts as wrong for "a dog"."""
     group_contrast: NonNegative = 0.0
     """Weight of a contrast between single groups and texts, captions and nouns, beside that of
     whole images: an image fits a text as well as its best groups do (log-sum-exp). 0, as in the

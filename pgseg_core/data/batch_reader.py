@@ -4,6 +4,7 @@ Batch s of rank r is the same whoever makes it and whatever was made before, so 
 ranks and restarts cannot change what a model is trained on.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pgseg_core.config.schema import DataConfig
-from pgseg_core.data.batch import Batch
+from pgseg_core.data.batch import NO_NOUN, Batch
 from pgseg_core.data.images import read_image
 from pgseg_core.data.order import EpochOrder
 from pgseg_core.data.shards import Shard, ShardReader
@@ -30,6 +31,7 @@ FindNouns = Callable[[str], tuple[str, ...]]
 NOUN_TEMPLATES = ("a photo of a {}.", "a picture of a {}.", "an image of a {}.", "there is a {}.")
 """Sentences that nouns are put into for the multi-label loss."""
 
+_MAX_NOUNS = 64  # of an image's captions that are compared with other images' prompts
 _OPEN_SHARDS = 64
 _REPLACEMENTS = 100
 
@@ -126,19 +128,18 @@ class BatchReader(Dataset[Reading]):
         epoch, inside = divmod(step, plan.steps_per_epoch)
         first = inside * plan.global_batch_size + plan.rank * plan.batch_size
         images = torch.empty(plan.batch_size, 3, plan.image_size, plan.image_size)
-        captions: list[str] = []
-        prompts: list[str] = []
+        pairs: list[_Pair] = []
         bad: list[BadSample] = []
         try:
             for slot in range(plan.batch_size):
                 pair = self._read_good(epoch, first + slot, bad)
                 images[slot] = pair.image
-                captions.append(pair.caption)
-                prompts += pair.prompts
+                pairs.append(pair)
         except DataError as error:
             return Reading(None, tuple(bad), error)
-        nouns = self._tokenize_prompts(prompts) if prompts else None
-        return Reading(Batch(images, plan.tokenize(captions), nouns), tuple(bad))
+        nouns = self._nouns(pairs)
+        tokens = plan.tokenize([pair.caption for pair in pairs])
+        return Reading(Batch(images, tokens, **nouns), tuple(bad))
 
     def _read_good(self, epoch: int, position: int, bad: list[BadSample]) -> "_Pair":
         """Read the sample at a position of the epoch, or the next good one a step further on.
@@ -176,17 +177,34 @@ class BatchReader(Dataset[Reading]):
             generator=generator,
         )
         caption = generator.choice(sample.captions)
-        prompts: list[str] = []
+        nouns: list[str] = []
         if data.num_nouns and plan.find_nouns is not None:
             nouns = list(dict.fromkeys(n for c in sample.captions for n in plan.find_nouns(c)))
-            chosen = generator.sample(nouns, min(data.num_nouns, len(nouns)))
-            prompts = [generator.choice(NOUN_TEMPLATES).replace("{}", noun) for noun in chosen]
-            prompts += [caption] * (data.num_nouns - len(prompts))
-        return _Pair(normalise(to_tensor(square)), caption, prompts)
+        asked = generator.sample(nouns, min(data.num_nouns, len(nouns)))
+        prompts = [generator.choice(NOUN_TEMPLATES).replace("{}", noun) for noun in asked]
+        missing = data.num_nouns - len(prompts)
+        return _Pair(
+            image=normalise(to_tensor(square)),
+            caption=caption,
+            prompts=prompts + [caption] * missing,
+            asked=asked + [caption] * missing,
+            present=nouns + [caption] * bool(missing),
+        )
 
-    def _tokenize_prompts(self, prompts: list[str]) -> Int[Tensor, "b m t"]:
-        tokens = self._plan.tokenize(prompts)  # (b * m, t)
-        return tokens.view(self._plan.batch_size, self._plan.data.num_nouns, -1)
+    def _nouns(self, pairs: Sequence["_Pair"]) -> dict[str, Int[Tensor, "b ..."]]:
+        if not self._plan.data.num_nouns:
+            return {}
+        tokens = self._plan.tokenize([prompt for pair in pairs for prompt in pair.prompts])
+        present = torch.full((len(pairs), _MAX_NOUNS), NO_NOUN)
+        for row, pair in enumerate(pairs):
+            # what the image is asked about is never cut off
+            names = list(dict.fromkeys([*pair.asked, *pair.present]))[:_MAX_NOUNS]
+            present[row, : len(names)] = torch.tensor([_number(name) for name in names])
+        return {
+            "noun_tokens": tokens.view(len(pairs), self._plan.data.num_nouns, -1),
+            "noun_ids": torch.tensor([[_number(name) for name in pair.asked] for pair in pairs]),
+            "image_nouns": present,
+        }
 
     def _epoch_order(self, epoch: int) -> EpochOrder:
         if self._order is None or self._order[0] != epoch:
@@ -217,8 +235,19 @@ class BatchReader(Dataset[Reading]):
         return reader
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Pair:
     image: Tensor
     caption: str
     prompts: list[str]
+    """One for each noun that is asked for; the caption itself where there are too few nouns."""
+    asked: list[str]
+    """What each prompt is about."""
+    present: list[str]
+    """All that the image's captions name."""
+
+
+def _number(name: str) -> int:
+    """Number a noun: equal for equal words in any process, never negative."""
+    digest = hashlib.blake2b(name.encode("utf-8"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

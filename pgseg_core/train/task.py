@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pgseg_core.comm import Collectives
 from pgseg_core.data.batch import Batch
-from pgseg_core.losses import info_nce, multi_label_nce
+from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
 from pgseg_core.model import GroupingOutput, ImageOutput, PGSeg, TextOutput
 from pgseg_core.model.text_encoder import word_mask
 from pgseg_core.npr import (
@@ -70,11 +70,11 @@ class TrainTask(nn.Module):
 
         with torch.autocast(batch.images.device.type, enabled=False):
             nouns = None if nouns is None else _full(nouns)
-            terms = self._contrast(_full(image.feature), _full(text.feature), nouns)
+            terms = self._contrast(_full(image.feature), _full(text.feature), nouns, batch)
             total = torch.stack(list(terms.values())).sum()
             if (weight := model.config.group_contrast) > 0:
                 groups = model.project_groups(_full(image.tokens))
-                of_groups = self._contrast(groups, _full(text.feature), nouns)
+                of_groups = self._contrast(groups, _full(text.feature), nouns, batch)
                 total = total + weight * torch.stack(list(of_groups.values())).sum()
                 terms |= {f"group_{name}": term for name, term in of_groups.items()}
             if not self.npr.enabled:
@@ -95,11 +95,25 @@ class TrainTask(nn.Module):
         image: Float[Tensor, "b *g e"],
         text: Float[Tensor, "b e"],
         nouns: Float[Tensor, "b m e"] | None,
+        batch: Batch,
     ) -> dict[str, Float[Tensor, ""]]:
         """Contrast images, or their groups, with captions and with prompts of nouns."""
         scale = self.model.scale()
         terms = {"info_nce": info_nce(image, text, scale, self.comm)}
-        if nouns is not None:
+        if nouns is None:
+            return terms
+        if self.model.config.shared_nouns:
+            assert batch.noun_ids is not None
+            assert batch.image_nouns is not None
+            terms["shared_nouns"] = shared_noun_nce(
+                image,
+                nouns,
+                noun_ids=batch.noun_ids,
+                image_nouns=batch.image_nouns,
+                scale=scale,
+                comm=self.comm,
+            )
+        else:
             terms["multi_label"] = multi_label_nce(image, nouns, scale, self.comm)
         return terms
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pgseg_core.config.schema import DataConfig
+from pgseg_core.data.batch import NO_NOUN
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
 from pgseg_core.errors import ConfigError, DataError
@@ -140,6 +141,27 @@ def test_nouns_of_all_captions_become_prompts_and_one_caption_fills_up(prepared)
             assert group[2] == caption
         else:
             assert group == [caption] * 3
+
+
+def test_prompts_say_what_they_are_about_and_images_what_they_show(prepared):
+    source = reader(
+        prepared,
+        replace(DATA, num_nouns=2),
+        tokenize=lambda texts: torch.zeros(len(texts), 5, dtype=torch.long),
+        find_nouns=lambda caption: ("dog", "cat") if caption[-1] in "13579" else ("dog",),
+    )
+    batches = take(source, 12)[:3]
+    numbers = {}
+    for batch in batches:
+        assert batch.noun_ids.shape == (4, 2)
+        for asked, present in zip(batch.noun_ids, batch.image_nouns, strict=True):
+            shown = {int(n) for n in present} - {NO_NOUN}
+            assert set(asked.tolist()) <= shown
+            numbers.setdefault(len(shown), []).append(shown)
+    dogs = set.intersection(*(shown for sets in numbers.values() for shown in sets))
+    assert len(dogs) == 1  # the same word has the same number in every image
+    halves = batches[0].split(2)
+    assert torch.equal(torch.cat([half.image_nouns for half in halves]), batches[0].image_nouns)
 
 
 def test_nouns_without_a_finder_are_refused(prepared):

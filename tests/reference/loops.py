@@ -105,3 +105,28 @@ def multi_label_nce(image: np.ndarray, prompts: np.ndarray, scale: float) -> flo
             row = [scale * cosine(image[i], prompts[j, m]) for i in range(images)]
             back.append(-math.log(softmax(row)[j]))
     return (sum(forward) / len(forward) + sum(back) / len(back)) / 2
+
+
+def shared_noun_nce(
+    image: np.ndarray, prompts: np.ndarray, ids: np.ndarray, present: list[set[int]], scale: float
+) -> float:
+    """Every copy of a noun stands in for the noun in turn; the others are left out."""
+    images, labels = ids.shape
+    places = [(j, m) for j in range(images) for m in range(labels)]
+    copies = {p: sum(ids[p] == ids[q] for q in places) for p in places}
+    fit = {(i, p): scale * cosine(image[i], prompts[p]) for i in range(images) for p in places}
+    forward = []
+    for i in range(images):
+        every = sum(math.exp(fit[i, p]) / copies[p] for p in places)
+        own = [p for p in places if ids[p] in present[i]]
+        nouns = len({ids[p] for p in own})
+        shares = [math.log(math.exp(fit[i, p]) / every) / copies[p] for p in own]
+        forward.append(-sum(shares) / nouns)
+    back, weights = [], []
+    for p in places:
+        row = softmax([fit[i, p] for i in range(images)])
+        having = [i for i in range(images) if ids[p] in present[i]]
+        back.append(-sum(math.log(row[i]) for i in having) / len(having))
+        weights.append(1 / copies[p])
+    mean_back = sum(w * b for w, b in zip(weights, back, strict=True)) / sum(weights)
+    return (sum(forward) / len(forward) + mean_back) / 2

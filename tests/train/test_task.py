@@ -48,6 +48,21 @@ def test_multi_label_is_added():
     torch.testing.assert_close(output.loss.detach(), total)
 
 
+def test_shared_nouns_know_who_else_has_them():
+    batch = tiny_batch()
+    count = len(batch.tokens)
+    own = torch.arange(count)[:, None]
+    batch = replace(
+        batch, noun_tokens=batch.tokens[:, None].contiguous(), noun_ids=own, image_nouns=own
+    )
+    config = replace(tiny_model_config(), shared_nouns=True)
+    task = TrainTask(build_model(config), LocalCollectives()).train()
+    alone = task(batch).terms["shared_nouns"]
+    everybody = task(replace(batch, image_nouns=own.mT.expand(count, -1))).terms["shared_nouns"]
+    assert "multi_label" not in task(batch).terms
+    assert not torch.isclose(everybody, alone)
+
+
 def test_group_contrast_is_added_and_reaches_the_group_tokens():
     config = replace(tiny_model_config(), group_contrast=0.5)
     config = replace(config, npr=replace(config.npr, enabled=False))
