@@ -199,6 +199,8 @@ class DataConfig:
     num_nouns: NonNegativeInt = 0
     """Nouns drawn from an image's captions and put into prompts, for the multi-label loss; 0 turns
     it off."""
+    broader_nouns: bool = False
+    """Whether nouns bring along what else the things are called: a puppy is a dog and an animal."""
     shuffle_buffer: Count = 2000
     """Samples that are shuffled among each other, in whole shards; nothing is held in memory."""
     workers: NonNegativeInt = 2

@@ -64,6 +64,31 @@ def find_nouns(caption: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def find_broader_nouns(caption: str) -> tuple[str, ...]:
+    """Return the nouns of a caption and then what else those things are called.
+
+    A caption says "puppy"; that a dog and an animal are seen too is in `broader.txt`.
+    """
+    found = find_nouns(caption)
+    broader = broader_nouns()
+    return tuple(
+        dict.fromkeys([*found, *(more for noun in found for more in broader.get(noun, ()))])
+    )
+
+
+@cache
+def broader_nouns() -> dict[str, tuple[str, ...]]:
+    """Return the nouns that have broader ones, with those that hold wherever they do."""
+    text = (resources.files("pgseg_core.text") / "broader.txt").read_text(encoding="utf-8")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in filter(None, text.splitlines()):
+        if not line.startswith("#"):
+            broad, narrow = line.split(":")
+            for noun in narrow.split(","):
+                found[noun.strip()] = (*found.get(noun.strip(), ()), broad)
+    return found
+
+
 @cache
 def noun_lexicon() -> frozenset[str]:
     """Return the singular nouns that `find_nouns` knows, some of several words."""

@@ -15,7 +15,7 @@ from pgseg_core.data.shards import find_shards
 from pgseg_core.device import find_device, find_precision
 from pgseg_core.errors import ConfigError
 from pgseg_core.model import Lite0Stem, PGSeg, build_model
-from pgseg_core.text.nouns import find_nouns
+from pgseg_core.text.nouns import find_broader_nouns, find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.train.loop import Hook, fit
 from pgseg_core.train.protocols import Backend, Session
@@ -82,7 +82,7 @@ def train(
             seed=config.train.seed,
             rank=comm.rank,
             world_size=comm.world_size,
-            find_nouns=find_nouns,
+            find_nouns=find_broader_nouns if config.data.broader_nouns else find_nouns,
         )
         schedule = make_schedule(config.train, steps_per_epoch=reader.steps_per_epoch)
         model = build_model(config.model, comm=comm, seed=config.train.seed)

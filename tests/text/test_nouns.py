@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgseg_core.text.nouns import find_nouns, noun_lexicon
+from pgseg_core.text.nouns import broader_nouns, find_broader_nouns, find_nouns, noun_lexicon
 from tests.shared_data import shared
 
 
@@ -24,6 +24,20 @@ from tests.shared_data import shared
 )
 def test_captions(caption, nouns):
     assert find_nouns(caption) == nouns
+
+
+def test_a_puppy_is_a_dog_and_an_animal():
+    nouns = find_broader_nouns("Two puppies on a couch")
+    assert nouns[:2] == ("puppy", "couch")
+    assert set(nouns[2:]) == {"dog", "animal", "sofa"}
+
+
+def test_what_is_broader_is_in_the_lexicon_and_never_itself():
+    strangers = {noun for noun in broader_nouns() if noun not in noun_lexicon()}
+    strangers |= {b for broad in broader_nouns().values() for b in broad} - noun_lexicon()
+    assert strangers == set()
+    assert all(noun not in broad for noun, broad in broader_nouns().items())
+    assert all(len(set(broad)) == len(broad) for broad in broader_nouns().values())
 
 
 def test_the_lexicon_has_no_entry_twice_and_only_plain_words():
