@@ -13,6 +13,9 @@ from rich.table import Table
 
 from pgseg_core.errors import PgsegError
 
+Bar = Callable[[int, int, str], None]
+"""Called with (done, total, a few words beside the bar)."""
+
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -51,8 +54,8 @@ def print_json(values: Any) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar; yields a function to call with (done, total, a few words beside the bar)."""
+def progress_bar(what: str) -> Iterator[Bar]:
+    """Show a bar; yields the function that moves it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -1,7 +1,11 @@
-"""`manifest.json`: what a prepared folder holds. Written last: a folder that has one is whole."""
+"""`manifest.json`: what a prepared folder holds, where it came from, and what was left out.
+
+Written last: a folder that has one is whole.
+"""
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +18,10 @@ from pgseg_core.errors import DataError
 
 MANIFEST_NAME = "manifest.json"
 """The manifest's file name in a prepared folder."""
-UNFINISHED_NAME = "unfinished.txt"
+UNFINISHED_NAME = "unfinished.jsonl"
 """A folder with this file is being prepared, or was when the preparation stopped."""
+JOURNAL_NAME = "journal.jsonl"
+"""What `UNFINISHED_NAME` is called at the end: every image left out, and every shard."""
 
 _Count = Annotated[int, Field(ge=0)]
 
@@ -36,6 +42,11 @@ class ShardEntry:
     bytes: _Count
     sha256: str
 
+    def is_whole(self, folder: Path) -> bool:
+        """Whether the file lies in the folder at its full size."""
+        path = folder / self.name
+        return path.is_file() and path.stat().st_size == self.bytes
+
 
 @dataclass(frozen=True)
 class Failures:
@@ -51,6 +62,48 @@ class Failures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceEntry:
+    """What became of one source.
+
+    Attributes:
+        name: As the user named it.
+        format: What it was recognised as.
+        seen: Images it names (of a part: those of the part).
+        kept: Images in the shards.
+        captions: Captions in the shards.
+        bytes: Size of the images in the shards.
+        failed: The images left out, by reason.
+    """
+
+    name: str
+    format: str
+    seen: _Count
+    kept: _Count
+    captions: _Count
+    bytes: _Count
+    failed: dict[str, Failures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several preparations, on several machines, that share all images among them.
+
+    Attributes:
+        number: Which, from 1 to `of`.
+        of: How many there are.
+        first: Position of its first image among all images of all sources.
+        end: Position after its last image.
+        total: Images of all parts.
+    """
+
+    number: int
+    of: int
+    first: int
+    end: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A finished preparation.
 
@@ -59,24 +112,43 @@ class Manifest:
         version: Version of this layout.
         pgseg: Version of the program that wrote it.
         request: Hash of everything that decides the content; equal requests give equal shards.
-        sources: What was read, as the user named it.
         options: How it was prepared.
+        sources: What was read, and what became of it.
         splits: The shards of every split, in order.
-        rows_seen: Images found in the sources.
-        rows_kept: Images in the shards.
-        failed: The images left out, by reason.
+        part: Which part of a preparation on several machines this is; None is the whole.
     """
 
     format: Literal["pgseg-shards"] = "pgseg-shards"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     pgseg: str
     request: str
-    sources: tuple[str, ...]
     options: dict[str, Any]
+    sources: tuple[SourceEntry, ...]
     splits: dict[str, tuple[ShardEntry, ...]]
-    rows_seen: _Count
-    rows_kept: _Count
-    failed: dict[str, Failures] = field(default_factory=dict)
+    part: Part | None = None
+
+    @property
+    def shards(self) -> tuple[ShardEntry, ...]:
+        """The shards of all splits."""
+        return tuple(shard for entries in self.splits.values() for shard in entries)
+
+    @property
+    def rows_seen(self) -> int:
+        """Images that the sources name."""
+        return sum(source.seen for source in self.sources)
+
+    @property
+    def rows_kept(self) -> int:
+        """Images in the shards."""
+        return sum(source.kept for source in self.sources)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How many images were left out, by reason, over all sources."""
+        counts: Counter[str] = Counter()
+        for source in self.sources:
+            counts.update({reason: left.count for reason, left in source.failed.items()})
+        return dict(sorted(counts.items()))
 
     def num_samples(self, split: str) -> int:
         """Return the number of image-text pairs of a split; 0 for one that does not exist."""
@@ -84,11 +156,7 @@ class Manifest:
 
     def is_whole(self, folder: Path) -> bool:
         """Whether every shard lies in the folder at its full size."""
-        shards = [shard for entries in self.splits.values() for shard in entries]
-        return all(
-            (folder / shard.name).is_file() and (folder / shard.name).stat().st_size == shard.bytes
-            for shard in shards
-        )
+        return all(shard.is_whole(folder) for shard in self.shards)
 
 
 _ADAPTER = TypeAdapter(Manifest)
@@ -110,7 +178,7 @@ def load_manifest(folder: Path) -> Manifest:
         ) from error
     except (OSError, ValidationError) as error:
         raise DataError(
-            f"{path} is damaged, or not a manifest of pgseg",
+            f"{path} is damaged, or not a manifest of this pgseg",
             hint="Prepare the data again into another folder.",
         ) from error
 

@@ -115,12 +115,31 @@ class ShardReader:
             self._bytes(*place) for place in self.index.places[position].tolist()
         )
         try:
-            captions = _captions(record, text)
+            captions = sample_captions(record, text)
         except ValueError as error:
             raise DataError(f"{self.path}: the text of {key} is damaged ({error})") from error
         if not captions:
             raise DataError(f"{self.path}: {key} has no caption")
         return RawSample(key, image, captions)
+
+    def record(self, position: int) -> dict[str, Any]:
+        """Read a sample's .json; empty where it has none.
+
+        Args:
+            position: From 0 to the number of samples - 1.
+
+        Raises:
+            DataError: It is not a JSON object; names the shard and the key.
+        """
+        place = self.index.places[position, 1].tolist()
+        if not place[1]:
+            return {}
+        try:
+            values = json.loads(self._bytes(*place))
+        except ValueError as error:
+            key = self.index.keys[position]
+            raise DataError(f"{self.path}: the text of {key} is damaged ({error})") from error
+        return values if isinstance(values, dict) else {}
 
     def _bytes(self, offset: int, size: int) -> bytes:
         self._file.seek(offset)
@@ -197,7 +216,7 @@ def _count_samples(path: Path, size: int, modified: int) -> int:
     return len(index_shard(path))
 
 
-def _captions(record: bytes, text: bytes) -> tuple[str, ...]:
+def sample_captions(record: bytes, text: bytes) -> tuple[str, ...]:
     """Take a sample's captions from its .json, or from its .txt where that has none."""
     found: list[Any] = []
     if record:

@@ -64,7 +64,7 @@ def index_shard(path: Path) -> ShardIndex:
     places: list[list[tuple[int, int]]] = []
     current = ""
     for member in tar_members(path):
-        key, extension = _split_name(member.name)
+        key, extension = split_name(member.name)
         kind = _KINDS.get(extension)
         if kind is None:
             continue
@@ -145,7 +145,8 @@ def _any_members(file: BinaryIO) -> list[Member]:
         ]
 
 
-def _split_name(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
+    """Return a member's key and its extension in lower case: the sides of its first dot."""
     folder, slash, file = name.rpartition("/")
     stem, _, extension = file.partition(".")
     return folder + slash + stem, extension.lower()

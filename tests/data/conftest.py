@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgseg_core.data.prepare.build import PrepareOptions, prepare
+from pgseg_core.data.prepare.build import prepare
+from pgseg_core.data.prepare.options import PrepareOptions
 
 
 def random_image(seed: int, width: int = 48, height: int = 40) -> Image.Image:
@@ -20,6 +21,13 @@ def jpeg(image: Image.Image, **options: object) -> bytes:
     """Return an image as the bytes of a JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def png(image: Image.Image) -> bytes:
+    """Return an image as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -1,22 +1,23 @@
-import io
+import hashlib
 import json
 import tarfile
 
 import pytest
-from PIL import Image
 
 from pgseg_core.data.manifest import UNFINISHED_NAME, load_manifest
 from pgseg_core.data.pairs import read_pairs
-from pgseg_core.data.prepare import build
-from pgseg_core.data.prepare.build import PrepareOptions, prepare
-from pgseg_core.data.prepare.encode import to_stored_jpeg
+from pgseg_core.data.prepare import workers
+from pgseg_core.data.prepare.build import prepare
+from pgseg_core.data.prepare.options import PrepareOptions
 from pgseg_core.errors import ConfigError, DataError
-from tests.data.conftest import jpeg, random_image, write_table
+from tests.data.conftest import jpeg, png, random_image, write_table
 from tests.shared_data import shared
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """All files but the journal, which also tells in how many goes they were made."""
+    names = {path.name for path in folder.iterdir()} - {"journal.jsonl"}
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def test_shards_hold_what_the_table_said(tmp_path):
@@ -27,7 +28,7 @@ def test_shards_hold_what_the_table_said(tmp_path):
         [table],
         out,
         PrepareOptions(samples_per_shard=2),
-        on_progress=lambda *now: done.append(now),
+        on_progress=lambda now: done.append((now.done, now.total, now.kept)),
     )
     assert not result.was_there
     assert sorted(contents(out)) == [
@@ -36,7 +37,7 @@ def test_shards_hold_what_the_table_said(tmp_path):
         "train-00001.tar",
         "train-00002.tar",
     ]
-    assert done == [(number, 5) for number in range(1, 6)]
+    assert done == [(number, 5, number) for number in range(1, 6)]
     pairs = list(read_pairs(out, "train"))
     assert [pair.captions[1] for pair in pairs] == [f"caption 1 of dog {n}" for n in range(5)]
     assert pairs[0].image.size == (48, 40)
@@ -46,19 +47,29 @@ def test_shards_hold_what_the_table_said(tmp_path):
         record = json.load(tar.extractfile("000000002.json"))
         original = (tmp_path / "in" / "images" / "0002.jpg").read_bytes()
         assert tar.extractfile("000000002.jpg").read() == original
-    assert record == {"captions": list(pairs[2].captions), "image": "0002.jpg"}
+    assert record == {
+        "captions": list(pairs[2].captions),
+        "image": "0002.jpg",
+        "width": 48,
+        "height": 40,
+        "original_width": 48,
+        "original_height": 40,
+        "sha256": hashlib.sha256(original).hexdigest(),
+    }
 
 
 def test_the_manifest_says_what_there_is(tmp_path):
-    import hashlib
-
     table = write_table(tmp_path / "in", 3)
     manifest = prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=2)).manifest
     assert manifest == load_manifest(tmp_path / "out")
     assert (manifest.rows_seen, manifest.rows_kept, manifest.failed) == (3, 3, {})
     assert manifest.num_samples("train") == 3
     assert manifest.num_samples("val") == 0
-    assert manifest.sources == (str(table),)
+    (source,) = manifest.sources
+    assert (source.name, source.format) == (str(table), "tsv")
+    assert (source.seen, source.kept, source.captions) == (3, 3, 6)
+    images = [(tmp_path / "in" / "images" / f"{n:04d}.jpg").stat().st_size for n in range(3)]
+    assert source.bytes == sum(images)
     for shard in manifest.splits["train"]:
         content = (tmp_path / "out" / shard.name).read_bytes()
         assert shard.bytes == len(content)
@@ -84,10 +95,10 @@ def test_bad_images_are_left_out_counted_and_named(tmp_path):
         file.write("0030.jpg\ttrain\t  \n")
     manifest = prepare([table], tmp_path / "out").manifest
     assert (manifest.rows_seen, manifest.rows_kept) == (31, 4)
-    failed = {reason: failures.count for reason, failures in manifest.failed.items()}
-    assert failed == {"missing image": 24, "no caption": 1, "unreadable image": 2}
-    assert manifest.failed["unreadable image"].examples == ("0001.jpg", "0002.jpg")
-    assert len(manifest.failed["missing image"].examples) == 20
+    assert manifest.failed == {"missing image": 24, "no caption": 1, "unreadable image": 2}
+    failed = manifest.sources[0].failed
+    assert failed["unreadable image"].examples == ("0001.jpg", "0002.jpg")
+    assert len(failed["missing image"].examples) == 20
     assert len(list(read_pairs(tmp_path / "out", "train"))) == 4
 
 
@@ -118,7 +129,7 @@ def test_several_sources_and_splits(tmp_path):
     second = write_table(tmp_path / "b", 2, split="val")
     folder = tmp_path / "c"
     folder.mkdir()
-    (folder / "x.png").write_bytes(_png(random_image(9)))
+    (folder / "x.png").write_bytes(png(random_image(9)))
     (folder / "x.txt").write_text("A thing")
     manifest = prepare([first, second.parent, folder], tmp_path / "out").manifest
     assert {split: manifest.num_samples(split) for split in manifest.splits} == {
@@ -132,7 +143,7 @@ def test_several_sources_and_splits(tmp_path):
 def test_the_same_again_does_nothing(tmp_path, monkeypatch):
     table = write_table(tmp_path / "in", 3)
     first = prepare([table], tmp_path / "out")
-    monkeypatch.setattr(build, "_encode", None)
+    monkeypatch.setattr(workers, "examine_local", None)
     again = prepare([table], tmp_path / "out")
     assert again.was_there
     assert again.manifest == first.manifest
@@ -181,7 +192,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
         prepare([table], tmp_path / "in")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "manifest.json").write_text('{"theirs": 1}')
-    with pytest.raises(DataError, match="not a manifest of pgseg"):
+    with pytest.raises(DataError, match="not a manifest of this pgseg"):
         prepare([table], tmp_path / "other", PrepareOptions(overwrite=True))
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="is a file"):
@@ -200,8 +211,8 @@ def test_a_stopped_preparation_leaves_no_manifest_and_runs_again(tmp_path):
     out = tmp_path / "out"
     options = PrepareOptions(samples_per_shard=2)
 
-    def stop(done, total):
-        if done == 5:
+    def stop(now):
+        if now.done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -219,7 +230,7 @@ def test_a_stopped_overwrite_does_not_pass_for_the_old_preparation(tmp_path):
     table = write_table(tmp_path / "in", 4)
     prepare([table], tmp_path / "out")
 
-    def stop(done, total):
+    def stop(now):
         raise KeyboardInterrupt
 
     options = PrepareOptions(short_side=16, overwrite=True)
@@ -238,57 +249,6 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "TarWriter", FullDisk)
     with pytest.raises(DataError, match="No space left"):
         prepare([write_table(tmp_path / "in", 2)], tmp_path / "out")
-
-
-def _png(image):
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _stored(content, short_side=256):
-    result = to_stored_jpeg(content, name="x", short_side=short_side)
-    return result, Image.open(io.BytesIO(result))
-
-
-def test_a_jpeg_that_needs_no_change_keeps_its_bytes():
-    for image in (random_image(0), random_image(0).convert("L")):
-        content = jpeg(image, quality=33)
-        assert _stored(content)[0] == content
-
-
-def test_what_needs_a_change_becomes_an_upright_rgb_jpeg():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for content, size in [
-        (_png(random_image(0)), (48, 40)),
-        (jpeg(random_image(0).convert("CMYK")), (48, 40)),
-        (jpeg(random_image(0), exif=exif), (40, 48)),
-        (jpeg(random_image(0, 900, 600)), (384, 256)),
-        (jpeg(random_image(0, 3000, 6000)), (256, 512)),
-    ]:
-        _, image = _stored(content)
-        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", size)
-        assert image.getexif().get(0x0112) is None
-
-
-def test_no_short_side_keeps_every_size():
-    content = jpeg(random_image(0, 900, 600))
-    assert _stored(content, None)[0] == content
-
-
-def test_a_very_long_image_keeps_its_short_side():
-    assert _stored(_png(Image.new("RGB", (20000, 20))))[1].size == (20000, 20)
-
-
-def test_longer_than_a_jpeg_can_be_is_refused():
-    with pytest.raises(DataError, match="too long for a JPEG"):
-        _stored(_png(Image.new("L", (66000, 1))))
-
-
-def test_a_truncated_jpeg_is_not_kept():
-    with pytest.raises(DataError, match="x: not an image"):
-        _stored(jpeg(random_image(0, 200, 200))[:-60])
 
 
 @pytest.mark.slow

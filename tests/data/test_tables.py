@@ -2,19 +2,24 @@ import json
 
 import pytest
 
-from pgseg_core.data.prepare.rows import Row
-from pgseg_core.data.prepare.sources import read_source
-from pgseg_core.data.prepare.tables import Columns
-from pgseg_core.errors import DataError
+from pgseg_core.data.prepare.captions import clean_captions
+from pgseg_core.data.prepare.grouping import grouped, survey
+from pgseg_core.data.prepare.rows import WebAddress
+from pgseg_core.data.prepare.sources import Columns, Reading, open_source
+from pgseg_core.errors import ConfigError, DataError
 
 
-def read(path, **options):
-    columns = Columns(**options.pop("columns", {}))
-    return read_source(path, columns, **options)
+def read(path, form=None, columns=None, **options):
+    """What `prepare` gets of a source: every image once, with all of its captions."""
+    source = open_source(path, Reading(columns=Columns(**columns or {}), **options), form)
+    found = survey(source.read)
+    images = list(grouped(source.read, found))
+    assert found.num_images == len(images)
+    return images
 
 
-def captions(rows):
-    return {row.name: row.captions for row in rows}
+def captions(images):
+    return {image.name: clean_captions(image.captions) for image in images}
 
 
 @pytest.fixture
@@ -43,15 +48,14 @@ def folder(tmp_path):
 def test_kinds_of_table(folder, name, text):
     (folder / name).write_bytes(text.encode())
     rows = read(folder / name)
-    assert rows == [
-        Row(folder / "a.jpg", "a.jpg", ("One, two", "Four"), "train"),
-        Row(folder / "images" / "b.jpg", "b.jpg", ("Three",), "train"),
-    ]
+    assert [row.place for row in rows] == [folder / "a.jpg", folder / "images" / "b.jpg"]
+    assert captions(rows) == {"a.jpg": ("One, two", "Four"), "b.jpg": ("Three",)}
+    assert {row.split for row in rows} == {"train"}
 
 
 def test_a_folder_with_one_table_is_that_table(folder):
     (folder / "t.tsv").write_text("image\tcaption\na.jpg\tOne\n")
-    assert read(folder) == read(folder / "t.tsv")
+    assert captions(read(folder)) == captions(read(folder / "t.tsv")) == {"a.jpg": ("One",)}
 
 
 def test_quotes_in_tabs_count_around_a_whole_field_only(folder):
@@ -73,6 +77,69 @@ def test_splits_come_from_a_column_or_from_the_option(folder):
 def test_empty_captions_are_dropped_and_the_image_stays(folder):
     (folder / "t.tsv").write_text("image\tcaption\na.jpg\t \na.jpg\nb.jpg\tTwo\n")
     assert captions(read(folder)) == {"a.jpg": (), "b.jpg": ("Two",)}
+
+
+def test_a_line_without_an_image_is_an_image_without_a_place(folder):
+    (folder / "t.tsv").write_text("image\tcaption\n\tOne\n\tTwo\na.jpg\tThree\n")
+    assert [row.place for row in read(folder)] == [None, None, folder / "a.jpg"]
+
+
+CC3M = "a very typical bus station\thttps://a.example/x?y=1\nsierra looked\thttp://b.example/z\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (CC3M, ("https://a.example/x?y=1", "a very typical bus station")),
+        ("https://a.example/1\tOne\nhttps://a.example/2\tTwo\n", ("https://a.example/1", "One")),
+        ("One\thttps://a.example/1\tbus,road\t/m/01,/m/2\t.9,.8\n", ("https://a.example/1", "One")),
+    ],
+)  # fmt: skip
+def test_tables_of_addresses_without_a_header(folder, text, first):
+    (folder / "Train_GCC.tsv").write_text(text)
+    images = read(folder / "Train_GCC.tsv")
+    assert len(images) == text.count("\n")
+    assert images[0].place == WebAddress(first[0])
+    assert images[0].captions == (first[1],)
+
+
+def test_columns_without_names_are_named_by_their_place(folder):
+    (folder / "t.tsv").write_text("https://a.example/1\tshort\ta longer caption\n")
+    assert captions(read(folder, columns={"caption": "3"})) == {
+        "https://a.example/1": ("a longer caption",)
+    }
+    with pytest.raises(DataError, match="no column '4'") as caught:
+        read(folder, columns={"caption": "4"})
+    assert caught.value.hint == "--caption-column can be: 1, 2, 3"
+
+
+def test_parquet_in_one_file_and_in_a_folder_of_them(tmp_path):
+    from pyarrow import parquet, table
+
+    for part in (0, 1):
+        rows = {"URL": [f"http://h.example/{part}"], "TEXT": [f"text {part}"], "similarity": [0.3]}
+        parquet.write_table(table(rows), tmp_path / f"part-{part}.parquet")
+    both = {"http://h.example/0": ("text 0",), "http://h.example/1": ("text 1",)}
+    assert captions(read(tmp_path)) == both
+    assert captions(read(tmp_path / "part-1.parquet")) == {"http://h.example/1": ("text 1",)}
+    parquet.write_table(
+        table({"image": [{"bytes": b"x"}], "caption": ["x"]}), tmp_path / "b.parquet"
+    )
+    with pytest.raises(DataError, match="holds no paths or addresses but the images"):
+        read(tmp_path / "b.parquet")
+
+
+def test_a_list_of_objects(folder):
+    (folder / "t.json").write_text('[{"image": "a.jpg", "caption": ["One", "Two"]}]')
+    assert captions(read(folder / "t.json")) == {"a.jpg": ("One", "Two")}
+
+
+def test_lines_about_an_image_may_be_apart(folder):
+    lines = [f"{name}.jpg\tcaption {n} of {name}" for n in range(3) for name in "abc"]
+    (folder / "t.tsv").write_text("image\tcaption\n" + "\n".join([*lines, "d.jpg\tOne"]))
+    found = captions(read(folder))
+    assert list(found) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    assert found["b.jpg"] == ("caption 0 of b", "caption 1 of b", "caption 2 of b")
 
 
 def test_named_columns(folder):
@@ -102,7 +169,7 @@ def test_images_start_from_the_folder_given(folder, tmp_path_factory):
     (other / "a.jpg").touch()
     (folder / "t.tsv").write_text(f"image\tcaption\na.jpg\tOne\n{folder}/a.jpg\tTwo\n")
     rows = read(folder, images=other)
-    assert [row.image for row in rows] == [other / "a.jpg", folder / "a.jpg"]
+    assert [row.place for row in rows] == [other / "a.jpg", folder / "a.jpg"]
     with pytest.raises(DataError, match="does not exist"):
         read(folder, images=other / "none")
 
@@ -119,10 +186,9 @@ def test_images_start_from_the_folder_given(folder, tmp_path_factory):
         ("t.csv", b'image,caption\na.jpg,"' + b"x" * 200_000 + b'"\n', "cannot be read"),
         ("t.jsonl", b'{"image": "a.jpg"\n', "line 1: not JSON"),
         ("t.jsonl", b'{"image": "a.jpg", "caption": "x"}\n[1]\n', "line 2: not an object"),
-        ("t.tsv", b"image\tcaption\n\tOne\n", "line 2: no image is named"),
-        ("t.tsv", b"image\tcaption\nhttps://x/a.jpg\tOne\n", "line 2: the image is a web address"),
         ("t.tsv", b"image\tcaption\tsplit\na.jpg\tOne\t../x\n", "cannot be part of a file name"),
-        ("t.parquet", b"", "not a table"),
+        ("t.parquet", b"", "not a parquet file"),
+        ("t.xlsx", b"", "not a table"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(folder, name, content, message):
@@ -175,9 +241,10 @@ def test_sources_that_are_none(tmp_path):
     (tmp_path / "notes.md").touch()
     with pytest.raises(DataError, match="no image in"):
         read(tmp_path)
-    (tmp_path / "a.tar").touch()
-    with pytest.raises(DataError, match="holds shards already"):
-        read(tmp_path)
+    with pytest.raises(DataError, match="holds nothing in the format flickr"):
+        read(tmp_path, "flickr")
+    with pytest.raises(ConfigError, match="--format xls is no format"):
+        read(tmp_path, "xls")
 
 
 def test_two_tables_in_a_folder_must_be_chosen_between(tmp_path):

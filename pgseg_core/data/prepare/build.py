@@ -1,52 +1,49 @@
-"""Image-text pairs from tables and folders to shards: the whole of `pgseg data prepare`."""
+"""Image-text pairs from any sources to shards: the whole of `pgseg data prepare`."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pgseg_core.data.manifest import Manifest, request_hash
-from pgseg_core.data.prepare.encode import JPEG_QUALITY, to_stored_jpeg
-from pgseg_core.data.prepare.folder import begin, find_finished, finish
+from pgseg_core.data.manifest import Manifest, Part, request_hash
+from pgseg_core.data.prepare.captions import clean_captions
+from pgseg_core.data.prepare.duplicates import Seen
+from pgseg_core.data.prepare.folder import finish, open_preparation
+from pgseg_core.data.prepare.grouping import Survey, grouped, survey
+from pgseg_core.data.prepare.journal import Header, Journal
+from pgseg_core.data.prepare.options import PrepareOptions
 from pgseg_core.data.prepare.rows import Row
-from pgseg_core.data.prepare.sources import read_source
-from pgseg_core.data.prepare.tables import Columns
-from pgseg_core.data.prepare.writer import Rejected, Sample, write_shards
-from pgseg_core.errors import ConfigError, DataError
-
-Progress = Callable[[int, int], None]
-"""Called with (images done, images in all)."""
-
-_QUEUE_PER_THREAD = 8
+from pgseg_core.data.prepare.samples import Decision, Rejected
+from pgseg_core.data.prepare.sources import Source, open_source
+from pgseg_core.data.prepare.workers import decide
+from pgseg_core.data.prepare.writer import ShardLimits, write_shards
+from pgseg_core.data.shards import ShardReader
+from pgseg_core.errors import DataError
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrepareOptions:
-    """How sources become shards."""
+@dataclass(frozen=True)
+class Standing:
+    """How far a preparation is.
 
-    columns: Columns = field(default_factory=Columns)
-    """Which columns of a table to read; found by their usual names where not named."""
-    images: Path | None = None
-    """Folder that a table's relative image paths start from."""
-    split: str = "train"
-    """Split of the images whose source names none."""
-    short_side: int | None = 256
-    """Larger images are brought down to this short side, in pixels; None keeps every size."""
-    samples_per_shard: int = 1000
-    """Largest number of samples in one shard."""
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Images that are decoded at the same time; does not change the result."""
-    overwrite: bool = False
-    """Whether another finished preparation in the folder may be replaced."""
+    Attributes:
+        done: Images decided, those of earlier runs among them.
+        total: Images in all.
+        resumed: Images that earlier runs decided.
+        kept: Images that this run kept.
+        bytes: Size of the images that this run kept.
+        left_out: How many this run left out, by reason.
+    """
 
-    def __post_init__(self) -> None:
-        for name in ("short_side", "samples_per_shard", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}", hint="Give a number above 0.")
+    done: int
+    total: int
+    resumed: int = 0
+    kept: int = 0
+    bytes: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+Progress = Callable[[Standing], None]
+"""Called after every image, and now and then while the sources are read."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,12 @@ class Prepared:
     Attributes:
         manifest: What the folder holds.
         was_there: True if the same preparation was found finished, and nothing was done.
+        resumed: Images that an earlier run, which was stopped, had decided.
     """
 
     manifest: Manifest
     was_there: bool
+    resumed: int = 0
 
 
 def prepare(
@@ -70,98 +69,161 @@ def prepare(
 ) -> Prepared:
     """Turn image-text pairs into shards.
 
-    A damaged or missing image, or one without a caption, is left out and counted by reason. The
-    manifest is written last: a preparation that was stopped leaves none, and running it again
-    starts over. The order of the sources is kept.
+    An image that cannot be used is left out and counted by reason. The manifest is written last. A
+    preparation that was stopped, by whatever, goes on when the same is asked for again, and ends
+    with the same shards. The order of the sources is kept.
 
     Args:
-        sources: Tables, folders with a table, or folders of images with text files.
+        sources: Tables, annotation files, folders or shards, as `open_source` takes them.
         out: Folder for the shards; new, empty, or prepared before.
         options: How; None takes the defaults.
-        on_progress: Told after every image.
+        on_progress: Told how far it is.
 
     Raises:
-        DataError: A source is wrong, the folder is somebody else's, or no image can be used.
+        DataError: A source is wrong, the folder is somebody else's, the disk is full, or no image
+            can be used.
     """
     options = options or PrepareOptions()
     if not sources:
         raise DataError("nothing to prepare", hint="Name a table or a folder of images.")
-    rows: list[Row] = []
-    for source in sources:
-        rows += read_source(source, options.columns, images=options.images, split=options.split)
-    settings = {
-        "short_side": options.short_side,
-        "samples_per_shard": options.samples_per_shard,
-        "quality": JPEG_QUALITY,
-    }
-    request = _request(rows, settings)
-    finished = find_finished(out, request, overwrite=options.overwrite)
-    if finished is not None:
-        return Prepared(finished, was_there=True)
-    begin(out)
-    manifest = write_shards(
-        _report(_encode_all(rows, options), len(rows), on_progress),
-        out,
-        samples_per_shard=options.samples_per_shard,
-        request=request,
-        sources=tuple(str(source) for source in sources),
+    opened = [open_source(path, options.reading, options.format) for path in sources]
+    surveys = [survey(source.read) for source in opened]
+    total = sum(found.num_images for found in surveys)
+    settings = options.settings()
+    header = Header(
+        request=request_hash({"settings": settings, "rows": [found.digest for found in surveys]}),
+        sources=tuple(source.name for source in opened),
         options=settings,
+        part=_part(options.part, total),
     )
-    finish(out, manifest)
-    return Prepared(manifest, was_there=False)
-
-
-def _request(rows: Sequence[Row], settings: dict[str, Any]) -> str:
-    """Hash what decides the shards: captions, splits, options, and every image's name and size."""
-    return request_hash(
-        {
-            "settings": settings,
-            "rows": [(row.name, row.split, row.captions, _file_size(row.image)) for row in rows],
-        }
-    )
-
-
-def _file_size(path: Path) -> int | None:
+    journal = open_preparation(out, header, overwrite=options.overwrite)
+    if isinstance(journal, Manifest):
+        return Prepared(journal, was_there=True)
     try:
-        return path.stat().st_size
-    except OSError:
+        share = range(header.part.first, header.part.end) if header.part else range(total)
+        rows = _Undone(_rows(opened, surveys), journal, share)
+        counter = _Counter(rows, len(share), on_progress)
+        write_shards(
+            _without_duplicates(decide(rows, options), out, journal, options),
+            out,
+            journal,
+            ShardLimits(options.samples_per_shard, options.bytes_per_shard, _infix(header.part)),
+            counter.note,
+        )
+        manifest = journal.manifest([source.format for source in opened])
+        if manifest.rows_seen != len(share):
+            raise DataError(
+                f"the sources changed while they were read: {len(share)} images, then "
+                f"{manifest.rows_seen}",
+                hint="Leave them as they are, and run it again with --overwrite.",
+            )
+        if not manifest.rows_kept:
+            journal.discard()
+            raise nothing_left(manifest)
+        finish(out, journal, manifest)
+    finally:
+        journal.close()
+    return Prepared(manifest, was_there=False, resumed=rows.num_done)
+
+
+def nothing_left(manifest: Manifest) -> DataError:
+    """Return what is said where no image of any source can be used."""
+    reasons = {
+        reason: left.examples[0]
+        for source in manifest.sources
+        for reason, left in source.failed.items()
+    }
+    counts = manifest.failed
+    why = "; ".join(f"{reason}: {counts[reason]} (such as {reasons[reason]})" for reason in counts)
+    return DataError(
+        f"none of the {manifest.rows_seen} images can be used" + (f": {why}" if why else ""),
+        hint="Check the paths in the table (--images DIR says where they start from).",
+    )
+
+
+class _Undone:
+    """The rows of a share that are not decided yet; counts those that are."""
+
+    def __init__(self, rows: Iterator[Row], journal: Journal, share: range) -> None:
+        self._rows = rows
+        self._journal = journal
+        self._share = share
+        self.num_done = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            if row.position in self._share:
+                if self._journal.is_done(row.split, row.position):
+                    self.num_done += 1
+                else:
+                    yield row
+
+
+class _Counter:
+    """Adds up decisions for the one who watches."""
+
+    def __init__(self, rows: _Undone, total: int, on_progress: Progress | None) -> None:
+        self._rows = rows
+        self._total = total
+        self._on_progress = on_progress
+        self._kept = self._bytes = 0
+        self._left_out: Counter[str] = Counter()
+
+    def note(self, decision: Decision) -> None:
+        if isinstance(decision, Rejected):
+            self._left_out[decision.reason] += 1
+        else:
+            self._kept += 1
+            self._bytes += len(decision.image)
+        if self._on_progress is not None:
+            resumed = self._rows.num_done
+            done = resumed + self._kept + self._left_out.total()
+            self._on_progress(
+                Standing(done, self._total, resumed, self._kept, self._bytes, self._left_out)
+            )
+
+
+def _rows(sources: Sequence[Source], surveys: Sequence[Survey]) -> Iterator[Row]:
+    position = 0
+    for number, (source, found) in enumerate(zip(sources, surveys, strict=True)):
+        for line in grouped(source.read, found):
+            captions = clean_captions(line.captions)
+            yield Row(position, number, line.place, line.name, captions, line.split)
+            position += 1
+
+
+def _without_duplicates(
+    decisions: Iterator[Decision], out: Path, journal: Journal, options: PrepareOptions
+) -> Iterator[Decision]:
+    """Leave out images that came before, in this run or in the shards of earlier ones."""
+    if options.filters.duplicates == "keep":
+        yield from decisions
+        return
+    seen = Seen()
+    for shard in journal.all_shards:
+        with ShardReader(out / shard.entry.name) as reader:
+            for place in range(len(reader)):
+                record = reader.record(place)
+                looks = record.get("fingerprint")
+                seen.add(record["sha256"], None if looks is None else int(looks, 16))
+    for decision in decisions:
+        reason = None if isinstance(decision, Rejected) else seen.reason_against(decision)
+        if isinstance(decision, Rejected):
+            yield decision
+        elif reason is not None:
+            yield Rejected(decision.position, decision.source, reason, decision.name)
+        else:
+            seen.add(decision.digest, decision.fingerprint)
+            yield decision
+
+
+def _part(part: tuple[int, int] | None, total: int) -> Part | None:
+    """Return the I-th of N runs of neighbouring images, as equal as can be."""
+    if part is None:
         return None
+    number, of = part
+    return Part(number, of, total * (number - 1) // of, total * number // of, total)
 
 
-def _encode_all(rows: Sequence[Row], options: PrepareOptions) -> Iterator[Sample | Rejected]:
-    """Encode on several threads (Pillow works outside the interpreter lock), keeping the order."""
-    queue: deque[Future[Sample | Rejected]] = deque()
-    with ThreadPoolExecutor(options.threads) as pool:
-        try:
-            for position, row in enumerate(rows):
-                queue.append(pool.submit(_encode, row, position, options.short_side))
-                if len(queue) >= _QUEUE_PER_THREAD * options.threads:
-                    yield queue.popleft().result()
-            while queue:
-                yield queue.popleft().result()
-        finally:
-            for waiting in queue:
-                waiting.cancel()
-
-
-def _encode(row: Row, position: int, short_side: int | None) -> Sample | Rejected:
-    if not row.captions:
-        return Rejected("no caption", row.name)
-    try:
-        content = row.image.read_bytes()
-    except OSError:
-        return Rejected("missing image", row.name)
-    try:
-        image = to_stored_jpeg(content, name=str(row.image), short_side=short_side)
-    except DataError:
-        return Rejected("unreadable image", row.name)
-    return Sample(f"{position:09d}", image, row.captions, row.split, row.name)
-
-
-def _report(
-    samples: Iterator[Sample | Rejected], total: int, on_progress: Progress | None
-) -> Iterator[Sample | Rejected]:
-    for done, sample in enumerate(samples, start=1):
-        yield sample
-        if on_progress is not None:
-            on_progress(done, total)
+def _infix(part: Part | None) -> str:
+    return "" if part is None else f"-{part.number}of{part.of}"

@@ -1,6 +1,7 @@
 """An image as the shards hold it: a JPEG, upright, no larger than training needs."""
 
 import io
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -14,7 +15,22 @@ _KEPT_MODES = frozenset({"RGB", "L"})
 _LONGEST_JPEG_SIDE = 65_500
 
 
-def to_stored_jpeg(content: bytes, *, name: str, short_side: int | None) -> bytes:
+@dataclass(frozen=True)
+class StoredImage:
+    """An image as the shards hold it.
+
+    Attributes:
+        content: The bytes of a JPEG.
+        width: In pixels, of the upright image.
+        height: In pixels.
+    """
+
+    content: bytes
+    width: int
+    height: int
+
+
+def to_stored_jpeg(content: bytes, *, name: str, short_side: int | None) -> StoredImage:
     """Return an image as JPEG; a JPEG that needs no change keeps its very bytes.
 
     Args:
@@ -29,12 +45,13 @@ def to_stored_jpeg(content: bytes, *, name: str, short_side: int | None) -> byte
     """
     if content.startswith(b"\xff\xd8"):
         read_image(content, name=name, at_least=1)  # all of the stream, at the least cost
-        if _needs_no_change(content, short_side):
-            return content
+        size = _size_if_kept(content, short_side)
+        if size is not None:
+            return StoredImage(content, *size)
     # Twice the size that is kept leaves the resize something to average.
     at_least = None if short_side is None else 2 * short_side
-    image = read_image(content, name=name, at_least=at_least)
-    return encode_jpeg(shrink(image, short_side), name=name)
+    image = shrink(read_image(content, name=name, at_least=at_least), short_side)
+    return StoredImage(encode_jpeg(image, name=name), *image.size)
 
 
 def shrink(image: Image.Image, short_side: int | None) -> Image.Image:
@@ -62,11 +79,13 @@ def encode_jpeg(image: Image.Image, *, name: str) -> bytes:
     return buffer.getvalue()
 
 
-def _needs_no_change(content: bytes, short_side: int | None) -> bool:
+def _size_if_kept(content: bytes, short_side: int | None) -> tuple[int, int] | None:
+    """Return the size of a JPEG whose bytes can stay; None where something must change."""
     with open_header(content) as header:
-        return (
+        keeps = (
             header.format == "JPEG"
             and header.mode in _KEPT_MODES
             and orientation(header) == 1
             and (short_side is None or min(header.size) <= short_side)
         )
+        return header.size if keeps else None

@@ -1,68 +1,91 @@
-"""The common form of every source: an image, where it is, and what is said about it."""
+"""The common form of every source: an image, the place it lies at, and what is said about it."""
 
-import re
-from collections.abc import Iterable
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgseg_core.errors import DataError
 
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """An image on the web."""
+
+    url: str
 
 
-@dataclass(frozen=True)
-class Row:
-    """One image and its captions.
+@dataclass(frozen=True, slots=True)
+class TarPlace:
+    """An image inside an uncompressed tar: where its bytes begin, and how many they are."""
+
+    tar: Path
+    offset: int
+    size: int
+
+
+Place = Path | WebAddress | TarPlace
+"""Where an image should be; it may be missing or damaged there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a source: an image, and some or all of its captions.
 
     Attributes:
-        image: Where the image should be; it may be missing or damaged.
+        place: Where the image should be; None where the line names none.
         name: What its source calls it.
-        captions: Stripped and not empty, in the order of the source; may be none.
+        captions: As the source has them.
         split: Such as train, val or test.
+        where: The line itself, for an error.
     """
 
-    image: Path
-    name: str
-    captions: tuple[str, ...]
-    split: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a table: a `Row` before the captions of an image are brought together."""
-
-    image: Path
+    place: Place | None
     name: str
     captions: tuple[str, ...]
     split: str
     where: str
 
+    @property
+    def identity(self) -> str:
+        """Equal for the lines about one image."""
+        match self.place:
+            case None:
+                return f"line:{self.where}"
+            case WebAddress(url):
+                return f"url:{url}"
+            case TarPlace(tar, offset):
+                return f"tar:{offset}:{tar}"
+            case path:
+                return f"file:{path}"
 
-def group_lines(lines: Iterable[Line]) -> list[Row]:
-    """Bring all captions of an image together, images in the order they first appear.
+    def num_bytes(self) -> int | None:
+        """Return the image's size, where it can be told without fetching it."""
+        match self.place:
+            case TarPlace(size=size):
+                return size
+            case Path() as path:
+                try:
+                    return os.stat(path).st_size  # noqa: PTH116 (a third of Path.stat's time)
+                except OSError:
+                    return None
+            case _:
+                return None
 
-    Captions are stripped and empty ones dropped.
 
-    Raises:
-        DataError: An image is in two splits, or a split's name cannot be part of a file name.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image with all of its captions, at its place among all images of all sources.
+
+    Attributes:
+        position: Counted from 0 over all sources, in their order.
+        source: Which source it comes from, counted from 0.
+        place: Where the image should be; None where its source does not say.
+        name: What its source calls it.
+        captions: Cleaned and not empty, in the order of the source; may be none.
+        split: Such as train, val or test.
     """
-    captions: dict[Path, list[str]] = {}
-    first: dict[Path, Line] = {}
-    for line in lines:
-        if not _SPLIT_NAME.fullmatch(line.split):
-            raise DataError(
-                f"{line.where}: the split '{line.split}' cannot be part of a file name",
-                hint="Use letters, digits, '_', '-' and '.', such as train, val, test.",
-            )
-        before = first.setdefault(line.image, line)
-        if before.split != line.split:
-            raise DataError(
-                f"{line.where}: the image {line.name} is in split '{line.split}', and in split "
-                f"'{before.split}' at {before.where}",
-                hint="Give every image one split, so that no test image is trained on.",
-            )
-        stripped = (" ".join(caption.split()) for caption in line.captions)
-        captions.setdefault(line.image, []).extend(filter(None, stripped))
-    return [
-        Row(image, line.name, tuple(captions[image]), line.split) for image, line in first.items()
-    ]
+
+    position: int
+    source: int
+    place: Place | None
+    name: str
+    captions: tuple[str, ...]
+    split: str

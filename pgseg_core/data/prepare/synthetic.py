@@ -15,11 +15,13 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from pgseg_core.data.manifest import request_hash
-from pgseg_core.data.prepare.build import Prepared, Progress
+from pgseg_core.data.manifest import Manifest, request_hash
+from pgseg_core.data.prepare.build import Prepared, nothing_left
 from pgseg_core.data.prepare.encode import encode_jpeg
-from pgseg_core.data.prepare.folder import begin, find_finished, finish
-from pgseg_core.data.prepare.writer import Sample, write_shards
+from pgseg_core.data.prepare.folder import finish, open_preparation
+from pgseg_core.data.prepare.journal import Header, Journal
+from pgseg_core.data.prepare.samples import Sample
+from pgseg_core.data.prepare.writer import ShardLimits, write_shards
 from pgseg_core.data.scenes import render_scene
 from pgseg_core.data.scenes import write_evaluation_set as write_scene_set
 from pgseg_core.errors import ConfigError
@@ -50,6 +52,8 @@ class RenderedScene(Protocol):
 
 RenderScene = Callable[[int, int, int], RenderedScene]
 """(seed, index, size in pixels) to a scene."""
+Progress = Callable[[int, int], None]
+"""Called with (scenes drawn, scenes in all)."""
 WriteEvaluationSet = Callable[[Path, int, Iterable[int], int], int]
 """(folder, seed, indices, size in pixels): writes images/, masks/ and classes.txt."""
 
@@ -123,33 +127,42 @@ def prepare_scenes(
         "samples_per_shard": options.samples_per_shard,
         **{split: getattr(options, split) for split in _FIRST_INDEX},
     }
-    request = request_hash({"scenes": settings, "pgseg": VERSION})
-    evaluation = out / EVALUATION_FOLDER
-    finished = find_finished(out, request, overwrite=overwrite)
-    if finished is not None and (evaluation.is_dir() or not options.test):
-        return Prepared(finished, was_there=True)
-    begin(out)
-    shutil.rmtree(evaluation, ignore_errors=True)
-    manifest = write_shards(
-        _samples(options, render, on_progress),
-        out,
-        samples_per_shard=options.samples_per_shard,
-        request=request,
+    header = Header(
+        request=request_hash({"scenes": settings, "pgseg": VERSION}),
         sources=(f"synthetic scenes, seed {options.seed}",),
         options=settings,
     )
-    if options.test:
+    evaluation = out / EVALUATION_FOLDER
+    journal = open_preparation(out, header, overwrite=overwrite)
+    if isinstance(journal, Manifest):
+        if not options.test or evaluation.is_dir():
+            return Prepared(journal, was_there=True)
         write_evaluation_set(evaluation, options.seed, _indices("test", options), options.size)
-    finish(out, manifest)
+        return Prepared(journal, was_there=False)
+    try:
+        shutil.rmtree(evaluation, ignore_errors=True)
+        samples = _samples(options, render, journal, on_progress)
+        write_shards(samples, out, journal, ShardLimits(options.samples_per_shard))
+        manifest = journal.manifest(["scenes"])
+        if not manifest.rows_kept:
+            journal.discard()
+            raise nothing_left(manifest)
+        if options.test:
+            write_evaluation_set(evaluation, options.seed, _indices("test", options), options.size)
+        finish(out, journal, manifest)
+    finally:
+        journal.close()
     return Prepared(manifest, was_there=False)
 
 
 def _samples(
-    options: SceneOptions, render: RenderScene, on_progress: Progress | None
+    options: SceneOptions, render: RenderScene, journal: Journal, on_progress: Progress | None
 ) -> Iterator[Sample]:
     places = [(split, index) for split in _FIRST_INDEX for index in _indices(split, options)]
+    undone = [place for place in places if not journal.is_done(*place)]
     draw = partial(_draw, render, options.seed, options.size)
-    for done, sample in enumerate(_in_order(draw, places, options.processes), start=1):
+    drawn = _in_order(draw, undone, options.processes)
+    for done, sample in enumerate(drawn, start=len(places) - len(undone) + 1):
         yield sample
         if on_progress is not None:
             on_progress(done, len(places))
@@ -159,7 +172,8 @@ def _draw(render: RenderScene, seed: int, size: int, place: tuple[str, int]) -> 
     split, index = place
     scene = render(seed, index, size)
     name = f"scene {index}"
-    return Sample(f"{index:09d}", encode_jpeg(scene.image, name=name), scene.captions, split, name)
+    image = encode_jpeg(scene.image, name=name)
+    return Sample(index, 0, split, name, scene.captions, image)
 
 
 def _in_order(

@@ -1,0 +1,114 @@
+import pytest
+
+from pgseg_core.data.pairs import read_pairs
+from pgseg_core.data.prepare.build import prepare
+from pgseg_core.data.prepare.options import Downloads, PrepareOptions
+from pgseg_core.data.prepare.sniff import image_kind, other_kind
+from pgseg_core.errors import ConfigError
+from tests.data.web import serve
+
+
+@pytest.fixture
+def server():
+    with serve() as server:
+        yield server
+
+
+def options(**downloads):
+    quick = {"timeout": 5.0, "backoff": 0.01, "retries": 2, "max_bytes": 4_000_000}
+    return PrepareOptions(samples_per_shard=4, downloads=Downloads(**quick | downloads))
+
+
+def write_list(path, urls):
+    """As CC3M is published: caption, tab, address, and no header."""
+    path.write_text("".join(f"caption {n}\t{url}\n" for n, url in enumerate(urls)))
+    return path
+
+
+def test_every_fault_is_counted_under_its_name(server, tmp_path):
+    faults = {
+        "status/404": "HTTP 404", "status/410": "HTTP 410", "status/500": "HTTP 500",
+        "html": "a web page, no image", "cut": "cut off", "slow": "timed out",
+        "stream": "larger than the cap", "huge": "larger than the cap", "empty": "empty answer",
+        "moved/99": "too many redirects", "owned": "opted out by its owner", "as/pdf": "no image",
+    }  # fmt: skip
+    good = ["good/0.jpg", "flaky", "as/png", "as/webp", "as/avif", "moved/9", "good/1.jpg"]
+    urls = [server.url(path) for path in [*faults, *good]]
+    urls += ["http://127.0.0.1:1/a.jpg", "https://", "http://[::1/x.jpg"]
+    table = write_list(tmp_path / "list.tsv", urls)
+    manifest = prepare([table], tmp_path / "out", options(timeout=1.0)).manifest
+    (source,) = manifest.sources
+    assert (source.seen, source.kept) == (len(urls), len(good))
+    named = {server.url(path): reason for path, reason in faults.items()}
+    named |= {
+        "http://127.0.0.1:1/a.jpg": "no connection",
+        "https://": "not a web address",
+        "http://[::1/x.jpg": "not a web address",
+    }
+    told = {name: reason for reason, left in source.failed.items() for name in left.examples}
+    assert told == named
+    kept = [pair.captions[0] for pair in read_pairs(tmp_path / "out", "train")]
+    assert kept == [f"caption {n}" for n in range(len(faults), len(faults) + len(good))]
+    # What may be a matter of chance was tried again, and nothing else was.
+    assert server.asked["/status/404"] == server.asked["/html"] == 1
+    assert server.asked["/status/500"] == server.asked["/cut"] == server.asked["/flaky"] == 3
+    assert server.asked["/moved/99"] == 1
+    assert server.streamed < 200 << 20, "the 2 GB were not cut short"
+
+
+def test_few_at_a_time_from_one_host_and_in_the_name_given(server, tmp_path):
+    table = write_list(tmp_path / "list.tsv", [server.url(f"good/{n}.jpg") for n in range(40)])
+    polite = options(per_host=3, user_agent="polite/1.0")
+    manifest = prepare([table], tmp_path / "out", polite).manifest
+    assert manifest.rows_kept == 40
+    assert 1 < server.most_at_once <= 3
+    assert server.agents == {"polite/1.0"}
+
+
+def test_finished_shards_are_not_fetched_again(server, tmp_path):
+    table = write_list(tmp_path / "list.tsv", [server.url(f"good/{n}.jpg") for n in range(30)])
+
+    def stop(now):
+        if now.done == 19:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare([table], tmp_path / "out", options(connections=2), on_progress=stop)
+    result = prepare([table], tmp_path / "out", options())
+    assert result.resumed == 16
+    assert {server.asked[f"/good/{n}.jpg"] for n in range(16)} == {1}
+    assert result.manifest.rows_kept == 30
+    prepare([table], tmp_path / "clean", options())
+    for path in (tmp_path / "clean").glob("*.tar"):
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+def test_the_order_does_not_depend_on_who_answers_first(server, tmp_path):
+    paths = ["flaky", *(f"good/{n}.jpg" for n in range(9))]
+    table = write_list(tmp_path / "list.tsv", [server.url(path) for path in paths])
+    prepare([table], tmp_path / "out", options(backoff=0.2))
+    kept = [pair.captions[0] for pair in read_pairs(tmp_path / "out", "train")]
+    assert kept == [f"caption {n}" for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "other"),
+    [
+        (b"\xff\xd8\xff\xe0", "jpeg", "no image"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "webp", "no image"),
+        (b"\0\0\0\x1cftypavif", "avif", "no image"),
+        (b"\xef\xbb\xbf\n <HTML>", None, "a web page, no image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", None, "no image"),
+        (b'{"error": 404}', None, "no image"),
+        (b"", None, "no image"),
+    ],
+)
+def test_sniffing(head, kind, other):
+    assert image_kind(head) == kind
+    assert other_kind(head) == other
+
+
+@pytest.mark.parametrize("values", [{"timeout": 0}, {"retries": -1}, {"per_host": 0}])
+def test_downloads_out_of_range_are_refused(values):
+    with pytest.raises(ConfigError, match=f"{next(iter(values))} is"):
+        Downloads(**values)
