@@ -38,11 +38,13 @@ def next_step(*commands: str) -> None:
         messages.print(f"  {escape(command)}")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: the first column to the left, the others, numbers, to the right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, text: int = 1
+) -> None:
+    """Print a table: the first `text` columns to the left, the others, numbers, to the right."""
     table = Table(title=escape(title), title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(escape(column), justify="right" if position else "left")
+        table.add_column(escape(column), justify="right" if position >= text else "left")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     messages.print(table)

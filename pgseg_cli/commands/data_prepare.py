@@ -242,11 +242,11 @@ def show_manifest(manifest: "Manifest", out: Path, *, json: bool) -> None:
         )
         for source in manifest.sources
     ]
-    print_table("sources", ("source", "format", "seen", "kept", "captions", "MB"), sources)
+    print_table("sources", ("source", "format", "seen", "kept", "captions", "MB"), sources, text=2)
     left = [
-        (source.name, reason, f"{failures.count:,}", ", ".join(failures.examples[:2]))
+        (source.name, reason, failures.examples[0], f"{failures.count:,}")
         for source in manifest.sources
         for reason, failures in source.failed.items()
     ]
     if left:
-        print_table("left out", ("source", "reason", "images", "such as"), left)
+        print_table("left out", ("source", "reason", "such as", "images"), left, text=3)
