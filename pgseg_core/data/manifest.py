@@ -189,6 +189,14 @@ def save_manifest(manifest: Manifest, folder: Path) -> None:
         file.write_bytes(_ADAPTER.dump_json(manifest, indent=2) + b"\n")
 
 
+def unfinished(folder: Path) -> DataError:
+    """Return what is said of a folder whose preparation has not come to its end."""
+    return DataError(
+        f"the preparation of {folder} was stopped before its end",
+        hint="Run the same `pgseg data prepare` again; it goes on where it stopped.",
+    )
+
+
 def request_hash(request: Mapping[str, Any]) -> str:
     """Return the hash of what was asked for, from plain nested values."""
     text = json.dumps(request, sort_keys=True, ensure_ascii=False)

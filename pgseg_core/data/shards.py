@@ -13,7 +13,7 @@ from typing import Any
 
 from webdataset.shardlists import expand_urls
 
-from pgseg_core.data.manifest import MANIFEST_NAME, UNFINISHED_NAME, load_manifest
+from pgseg_core.data.manifest import MANIFEST_NAME, UNFINISHED_NAME, load_manifest, unfinished
 from pgseg_core.data.tar_index import ShardIndex, index_shard
 from pgseg_core.errors import DataError
 
@@ -73,10 +73,7 @@ def find_shards(spec: str | Path, split: str = "train") -> tuple[Shard, ...]:
     if (folder / MANIFEST_NAME).exists():
         return _prepared_shards(folder, split)
     if (folder / UNFINISHED_NAME).exists():
-        raise DataError(
-            f"the preparation of {folder} was stopped before its end",
-            hint="Run the same `pgseg data prepare` again.",
-        )
+        raise unfinished(folder)
     return _with_samples(text, _choose_split(folder, split))
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from pgseg_core.data.images import read_image
-from pgseg_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, load_manifest
+from pgseg_core.data.manifest import (
+    MANIFEST_NAME,
+    UNFINISHED_NAME,
+    Manifest,
+    ShardEntry,
+    load_manifest,
+    unfinished,
+)
 from pgseg_core.data.prepare.sources.shards import find_tars
 from pgseg_core.data.shards import ShardReader
 from pgseg_core.errors import DataError
@@ -88,6 +95,8 @@ def verify(
     Raises:
         DataError: There are no shards, or the folder's preparation was not finished.
     """
+    if (source / UNFINISHED_NAME).exists():
+        raise unfinished(source)
     manifest = load_manifest(source) if (source / MANIFEST_NAME).is_file() else None
     folder = source if source.is_dir() else source.parent
     if manifest is None:

@@ -222,6 +222,11 @@ def _part(part: tuple[int, int] | None, total: int) -> Part | None:
     if part is None:
         return None
     number, of = part
+    if total < of:
+        raise DataError(
+            f"part {number} of {of} has no image: there are {total} in all",
+            hint="Make fewer parts.",
+        )
     return Part(number, of, total * (number - 1) // of, total * number // of, total)
 
 

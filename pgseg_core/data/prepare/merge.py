@@ -17,6 +17,7 @@ from pgseg_core.data.manifest import (
     SourceEntry,
     load_manifest,
     save_manifest,
+    unfinished,
 )
 from pgseg_core.data.prepare.accounts import MAX_EXAMPLES
 from pgseg_core.data.prepare.folder import cannot_write
@@ -88,10 +89,7 @@ class _LoadedPart:
 
 def _load_part(folder: Path) -> _LoadedPart:
     if (folder / UNFINISHED_NAME).exists():
-        raise DataError(
-            f"the preparation of {folder} was stopped before its end",
-            hint="Run the same `pgseg data prepare` again; it goes on where it stopped.",
-        )
+        raise unfinished(folder)
     manifest = load_manifest(folder)
     if manifest.part is None:
         raise DataError(

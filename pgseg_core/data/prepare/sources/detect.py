@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pgseg_core.data.manifest import MANIFEST_NAME, UNFINISHED_NAME
+from pgseg_core.data.manifest import MANIFEST_NAME, UNFINISHED_NAME, unfinished
 from pgseg_core.data.prepare.grouping import ReadLines
 from pgseg_core.data.prepare.rows import Line
 from pgseg_core.data.prepare.sources.annotations import READERS, document_format
@@ -126,10 +126,7 @@ def _look_into(folder: Path, form: str | None) -> _Found:
 
 def _look_for_shards(folder: Path, _: str | None) -> _Found | None:
     if (folder / UNFINISHED_NAME).exists():
-        raise DataError(
-            f"the preparation of {folder} was stopped before its end",
-            hint="Run the `pgseg data prepare` that began it again, then this one.",
-        )
+        raise unfinished(folder)
     there = (folder / MANIFEST_NAME).exists() or any(folder.glob("*.tar"))
     return ("shards", [folder]) if there else None
 
