@@ -15,10 +15,11 @@ class ProcessGroupCollectives:
     """The collective operations of the default process group.
 
     Every rank must call the same operations in the same order with tensors of the same shape, in
-    the forward pass; the backward pass then does too.
+    the forward pass; the backward pass then does too. Tensors elsewhere, such as counts on the CPU
+    beside a model on a GPU, travel through the group's device and come back.
 
     Args:
-        device: Where the tensors are.
+        device: Where the group works.
         watched: Opened around every operation, to say in words when it fails.
     """
 
@@ -39,14 +40,14 @@ class ProcessGroupCollectives:
     def all_gather(self, tensor: Tensor) -> Tensor:
         """Concatenate every rank's (b, ...) in the order of ranks: (world_size * b, ...)."""
         with self._watched("gathering"):
-            gathered: Tensor = _Gather.apply(tensor)
-        return gathered
+            gathered: Tensor = _Gather.apply(tensor.to(self._device))
+        return gathered.to(tensor.device)
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Sum over ranks, element by element."""
         with self._watched("summing over ranks"):
-            total: Tensor = _Sum.apply(tensor)
-        return total
+            total: Tensor = _Sum.apply(tensor.to(self._device))
+        return total.to(tensor.device)
 
     def mean(self, tensor: Tensor) -> Tensor:
         """Average over ranks, element by element."""

@@ -5,46 +5,71 @@ that is a page of options already.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
+
 from pgseg_cli.console import print_json, print_table, progress_bar, say
 from pgseg_core.comm import Collectives
+from pgseg_core.data.labelled import open_labelled_images
 from pgseg_core.data.manifest import newest_prepared
 from pgseg_core.data.prepare.synthetic import EVALUATION_FOLDER
 from pgseg_core.data.segmentation import SegmentationSet, Unlabelled, open_segmentation_set
-from pgseg_core.errors import ConfigError, DataError
+from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.evaluation.gallery import Gallery
 from pgseg_core.evaluation.page import write_page
-from pgseg_core.evaluation.protocols import Protocol, load_protocol
+from pgseg_core.evaluation.protocols import Protocol, class_list_hash, load_protocol
 from pgseg_core.evaluation.quality_runner import QUALITY_COLUMNS, Quality
 from pgseg_core.evaluation.question import Overrides, ask
 from pgseg_core.evaluation.report import (
     TABLE_COLUMNS,
-    MasksReport,
     Report,
     json_text,
-    write_masks_report,
+    write_files,
     write_report,
+)
+from pgseg_core.evaluation.task_reports import (
+    ClassificationReport,
+    MasksReport,
+    RetrievalReport,
+)
+from pgseg_core.evaluation.whole_images import (
+    class_vocabulary,
+    evaluate_classification,
+    evaluate_retrieval,
 )
 from pgseg_core.evaluation.zero_shot import (
     evaluate_baseline,
     evaluate_baseline_quality,
     evaluate_group_quality,
     evaluate_masks,
-    evaluate_retrieval,
     evaluate_zero_shot,
     refuse_sweep,
+    weights_hash,
 )
 from pgseg_core.inference.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Place:
+    """This process's device, and its place among those that share the work."""
+
+    comm: Collectives
+    device: torch.device
+
+    def load(self, weights: Path | None) -> Segmenter:
+        """Load weights onto this process's device."""
+        return Segmenter.load(weights, device=self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """The options of `pgseg eval`, which explains them."""
 
+    task: str
     weights: Path | None
     datasets: Sequence[str]
     data_roots: Sequence[Path]
@@ -56,39 +81,40 @@ class Wanted:
     quality: bool
     masks: Path | None
     baseline: str | None
-    split: str
+    split: str | None
     limit: int | None
     out: Path | None
-    device: str
     json: bool
 
 
-def measure(wanted: Wanted, comm: Collectives) -> None:
+def measure(wanted: Wanted, place: Place) -> None:
     """Measure what is wanted, print it, and write it where `out` says.
 
     Raises:
         PgsegError: The options contradict each other, or something is missing or damaged.
     """
-    names = _names(wanted.datasets)
-    roots = _roots(names, wanted.data_roots)
-    if names == ["retrieval"]:
-        values = [_retrieval(wanted, roots[0])]
-    else:
-        protocol = load_protocol(wanted.protocol)
-        sets = [
-            _open(name, root, wanted.unlabelled, alone="coco-object" not in names)
-            for name, root in zip(names, roots, strict=True)
-        ]
-        if wanted.masks is not None:
-            values = _masks(wanted, wanted.masks, sets, comm)
-        else:
-            values = _segmentation(wanted, protocol, sets, comm)
-    if wanted.json:
+    if wanted.task not in _TASKS:
+        raise ConfigError(f"no task called '{wanted.task}'", hint=did_you_mean(wanted.task, _TASKS))
+    values = _TASKS[wanted.task](wanted, place)
+    if wanted.json and place.comm.rank == 0:
         print_json(values[0] if len(values) == 1 else values)
 
 
-def _segmentation(
-    wanted: Wanted, protocol: Protocol, sets: Sequence[SegmentationSet], comm: Collectives
+def _segmentation(wanted: Wanted, place: Place) -> list[Any]:
+    names = _names(wanted.datasets)
+    roots = _roots(names, wanted.data_roots)
+    protocol = load_protocol(wanted.protocol)
+    sets = [
+        _open(name, root, wanted.unlabelled, alone="coco-object" not in names)
+        for name, root in zip(names, roots, strict=True)
+    ]
+    if wanted.masks is not None:
+        return _masks(wanted, wanted.masks, sets, place)
+    return _labels(wanted, protocol, sets, place)
+
+
+def _labels(
+    wanted: Wanted, protocol: Protocol, sets: Sequence[SegmentationSet], place: Place
 ) -> list[Any]:
     """Measure weights, or a trivial answer, on sets with masks."""
     if wanted.baseline is None:
@@ -96,20 +122,25 @@ def _segmentation(
             ask(images, protocol, wanted.overrides)
             if wanted.sweep:
                 refuse_sweep(images)
-    segmenter = None if wanted.baseline else Segmenter.load(wanted.weights, device=wanted.device)
+    segmenter = None if wanted.baseline else place.load(wanted.weights)
     reports = []
     for images in sets:
         gallery = None if wanted.out is None else Gallery()
-        report = _report(wanted, protocol, segmenter, images, gallery, comm)
+        report = _report(wanted, protocol, segmenter, images, gallery, place.comm)
         if wanted.quality:
-            report = replace(report, quality=_quality(wanted, protocol, segmenter, images, comm))
+            report = replace(
+                report, quality=_quality(wanted, protocol, segmenter, images, place.comm)
+            )
         print_table(report.dataset, TABLE_COLUMNS, report.table_rows())
         print_table("", ("", ""), report.summary_rows())
         if report.quality is not None:
             print_table("", QUALITY_COLUMNS, report.quality.rows())
         if wanted.out is not None and gallery is not None:
+            examples = gallery.examples(report, place.comm)
             folder = _own_folder(wanted.out, images, sets)
-            say(f"report: {write_page(report, gallery, folder)}, {write_report(report, folder)}")
+            if place.comm.rank == 0:
+                page = write_page(report, examples, folder)
+                say(f"report: {page}, {write_report(report, folder)}")
         reports.append(_plain(report))
     return reports
 
@@ -175,7 +206,7 @@ def _quality(
 
 
 def _masks(
-    wanted: Wanted, folder: Path, sets: Sequence[SegmentationSet], comm: Collectives
+    wanted: Wanted, folder: Path, sets: Sequence[SegmentationSet], place: Place
 ) -> list[Any]:
     """Measure another system's class-free masks."""
     if wanted.baseline or wanted.weights or wanted.sweep:
@@ -189,33 +220,97 @@ def _masks(
             found = evaluate_masks(
                 _own_folder(folder, images, sets),
                 images,
-                comm,
+                place.comm,
                 limit=wanted.limit,
                 on_progress=lambda done, total: bar(done, total, ""),
             )
         report = MasksReport(dataset=images.name, quality=found)
         print_table(f"{images.name}, {found.source}", QUALITY_COLUMNS, found.rows())
-        if wanted.out is not None:
-            place = _own_folder(wanted.out, images, sets)
-            say(f"report: {write_masks_report(report, place)}")
+        if wanted.out is not None and place.comm.rank == 0:
+            _write(report, _own_folder(wanted.out, images, sets))
         reports.append(_plain(report))
     return reports
 
 
-def _retrieval(wanted: Wanted, shards: Path) -> Any:
-    segmenter = Segmenter.load(wanted.weights, device=wanted.device)
-    split = wanted.split
+def _retrieval(wanted: Wanted, place: Place) -> list[Any]:
+    shards, split = _alone(wanted), wanted.split or "test"
+    segmenter = place.load(wanted.weights)
     with progress_bar("evaluating retrieval") as bar:
         scores = evaluate_retrieval(
-            segmenter, shards, split, on_progress=lambda done, total: bar(done, total, "")
+            segmenter,
+            shards,
+            split,
+            place.comm,
+            on_progress=lambda done, total: bar(done, total, ""),
         )
-    rows = [
-        ("image to text", *(f"{share:.1%}" for share in scores.image_to_text)),
-        ("text to image", *(f"{share:.1%}" for share in scores.text_to_image)),
-    ]
+    report = RetrievalReport(
+        shards=str(shards),
+        split=split,
+        weights=segmenter.origin,
+        weights_hash=weights_hash(Path(segmenter.origin)),
+        scores=scores,
+    )
     title = f"{shards}, split {split}: {scores.num_images} images, {scores.num_texts} captions"
-    print_table(title, ("recall at", *map(str, scores.ks)), rows)
-    return {"shards": str(shards), "split": split, **asdict(scores)}
+    print_table(title, ("recall % at", *map(str, scores.ks)), report.rows())
+    if wanted.out is not None and place.comm.rank == 0:
+        _write(report, wanted.out)
+    return [_plain(report)]
+
+
+def _classification(wanted: Wanted, place: Place) -> list[Any]:
+    images = open_labelled_images(_alone(wanted), wanted.split or "val")
+    vocabulary = class_vocabulary(images, wanted.overrides.classes)
+    segmenter = place.load(wanted.weights)
+    templates = wanted.overrides.templates or "simple"
+    with progress_bar(f"classifying {images.name}") as bar:
+        scores = evaluate_classification(
+            segmenter,
+            images,
+            vocabulary,
+            place.comm,
+            templates=templates,
+            limit=wanted.limit,
+            on_progress=lambda done, total: bar(done, total, ""),
+        )
+    report = ClassificationReport(
+        dataset=images.name,
+        class_names=vocabulary.names,
+        class_hash=class_list_hash(vocabulary.names, vocabulary.prompts),
+        templates=templates,
+        weights=segmenter.origin,
+        weights_hash=weights_hash(Path(segmenter.origin)),
+        images_seen=sum(scores.class_images),
+        scores=scores,
+    )
+    print_table(images.name, ("", ""), report.rows())
+    if wanted.out is not None and place.comm.rank == 0:
+        _write(report, wanted.out, {"classes.csv": report.to_csv()})
+    return [_plain(report)]
+
+
+def _alone(wanted: Wanted) -> Path:
+    """Return the one folder of a task that is no segmentation, and refuse what it cannot use."""
+    unused = {
+        "--dataset": wanted.datasets,
+        "--masks": wanted.masks,
+        "--baseline": wanted.baseline,
+        "--sweep-background": wanted.sweep,
+        "--quality": wanted.quality,
+    }
+    given = [option for option, value in unused.items() if value]
+    if given or len(wanted.data_roots) > 1:
+        option = given[0] if given else "a second --data-root"
+        raise ConfigError(
+            f"--task {wanted.task} has no use for {option}", hint="Its data is --data-root DIR."
+        )
+    if wanted.data_roots:
+        return wanted.data_roots[0]
+    if wanted.task == "classification":
+        raise DataError(
+            "where are the images?",
+            hint="Name their folder: --data-root DIR with CLASS/*.jpg, or with shards.",
+        )
+    return newest_prepared(Path())
 
 
 def _names(given: Sequence[str]) -> list[str]:
@@ -224,10 +319,6 @@ def _names(given: Sequence[str]) -> list[str]:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ConfigError(f"--dataset: {twice[0]} is named twice", hint="Keep one of them.")
-    if "retrieval" in names and len(names) > 1:
-        raise ConfigError(
-            "--dataset: retrieval is measured by itself", hint="Measure it in a call of its own."
-        )
     return names
 
 
@@ -239,11 +330,10 @@ def _roots(names: list[str], given: Sequence[Path]) -> Sequence[Path]:
                 hint="Name one folder for each set, in their order: --data-root A --data-root B",
             )
         return given
-    unknown = [name for name in names if name not in {"scenes", "retrieval"}]
+    unknown = [name for name in names if name != "scenes"]
     if unknown:
         raise DataError(f"where is {unknown[0]}?", hint="Name its folder: --data-root DIR")
-    prepared = newest_prepared(Path())
-    return [prepared if name == "retrieval" else prepared / EVALUATION_FOLDER for name in names]
+    return [newest_prepared(Path()) / EVALUATION_FOLDER]
 
 
 def _open(name: str, root: Path, unlabelled: str | None, *, alone: bool) -> SegmentationSet:
@@ -260,5 +350,17 @@ def _own_folder(folder: Path, images: SegmentationSet, sets: Sequence[Segmentati
     return folder if len(sets) == 1 else folder / images.name
 
 
-def _plain(report: Report | MasksReport) -> Any:
+def _write(report: Any, folder: Path, beside: Mapping[str, str] | None = None) -> None:
+    write_files(folder, {**(beside or {}), "report.json": json_text(report)})
+    say(f"report: {folder / 'report.json'}")
+
+
+def _plain(report: Any) -> Any:
     return json.loads(json_text(report))
+
+
+_TASKS: Mapping[str, Callable[[Wanted, Place], list[Any]]] = {
+    "segmentation": _segmentation,
+    "retrieval": _retrieval,
+    "classification": _classification,
+}

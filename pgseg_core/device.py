@@ -23,7 +23,7 @@ def find_device(name: str) -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
-    if not present[name]:
+    if not present.get(name):
         raise BackendError(
             f"no {name} device on this machine",
             hint=f"Here: {', '.join(kind for kind, there in present.items() if there)}",

@@ -14,14 +14,22 @@ app = typer.Typer(help="Measure weights, and compare two measurements.")
 @app.callback(invoke_without_command=True)
 def evaluate(
     context: typer.Context,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help="segmentation; retrieval of images and captions in shards; or zero-shot "
+            "classification of CLASS/*.jpg folders or shards.",
+        ),
+    ] = "segmentation",
     weights: Weights = None,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
             "--dataset",
             help="voc12, voc20, context59, context60, coco-object, coco-stuff, ade20k, cityscapes, "
-            "camvid, folder (images/, masks/, classes.txt), scenes, or retrieval. Several: repeat "
-            "it, or put commas between. Default: scenes.",
+            "camvid, folder (images/, masks/, classes.txt) or scenes. Several: repeat it, or put "
+            "commas between. Default: scenes.",
         ),
     ] = None,
     data_root: Annotated[
@@ -108,8 +116,11 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option("--split", help="The split that retrieval searches.")
-    ] = "test",
+        str | None,
+        typer.Option(
+            "--split", help="The split that retrieval searches (test) or that is classified (val)."
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Only the first so many images.")
     ] = None,
@@ -117,17 +128,29 @@ def evaluate(
         Path | None,
         typer.Option("--out", "-o", help="A folder for report.html, report.json and classes.csv."),
     ] = None,
+    nproc: Annotated[
+        int | None,
+        typer.Option("--nproc", min=1, help="Processes on this machine that share the work."),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="Whose processes they are; see pgseg backends."),
+    ] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure weights: mIoU on sets with masks, or image-text retrieval."""
+    """Measure weights: mIoU on sets with masks, retrieval, or zero-shot classification."""
     if context.invoked_subcommand is not None:
         return
     from pgseg_cli.measuring import Wanted, measure
-    from pgseg_core.comm import LocalCollectives
+    from pgseg_cli.ranks import session, started_elsewhere
     from pgseg_core.evaluation.question import Overrides
 
+    if started_elsewhere(nproc):
+        return
+
     wanted = Wanted(
+        task=task,
         weights=weights,
         datasets=dataset or [],
         data_roots=data_root or [],
@@ -148,10 +171,10 @@ def evaluate(
         split=split,
         limit=limit,
         out=out,
-        device=device,
         json=json,
     )
-    measure(wanted, LocalCollectives())
+    with session(device, backend) as place:
+        measure(wanted, place)
 
 
 @app.command()

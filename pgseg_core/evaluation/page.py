@@ -7,11 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from pgseg_core.atomic import whole_file
-from pgseg_core.errors import DataError
-from pgseg_core.evaluation.gallery import ClassExamples, Gallery
+from pgseg_core.evaluation.gallery import ClassExamples
 from pgseg_core.evaluation.quality_runner import QUALITY_COLUMNS
-from pgseg_core.evaluation.report import Report, percent
+from pgseg_core.evaluation.report import Report, percent, write_files
 from pgseg_core.evaluation.sweep import Sweep
 
 _LEAST_SHOWN = 0.005
@@ -143,7 +141,7 @@ def render_page(report: Report, examples: tuple[ClassExamples, ...]) -> str:
     )
 
 
-def write_page(report: Report, gallery: Gallery, folder: Path) -> Path:
+def write_page(report: Report, examples: tuple[ClassExamples, ...], folder: Path) -> Path:
     """Write `report.html` into a report's folder, whole or not at all.
 
     Returns:
@@ -152,13 +150,5 @@ def write_page(report: Report, gallery: Gallery, folder: Path) -> Path:
     Raises:
         DataError: The folder cannot be written.
     """
-    page = render_page(report, gallery.examples(report))
-    try:
-        with whole_file(folder / "report.html") as file:
-            file.write_text(page, "utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{folder}: the report cannot be written ({error.strerror})",
-            hint="Give another folder with --out.",
-        ) from None
+    write_files(folder, {"report.html": render_page(report, examples)})
     return folder / "report.html"

@@ -103,7 +103,6 @@ def evaluate_quality(
     source: str,
     limit: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-    device: torch.device | str = "cpu",
 ) -> Quality:
     """Measure the masks of every image of a set, over all ranks; equal on every rank.
 
@@ -114,7 +113,6 @@ def evaluate_quality(
         source: Whose masks, for the report.
         limit: Only the first so many images; None takes all.
         on_progress: Called after each image with this rank's count so far and its total.
-        device: Where numbers lie while ranks are summed.
 
     Raises:
         DataError: The set is empty, or an image, its ground truth or its masks are damaged.
@@ -132,7 +130,7 @@ def evaluate_quality(
         maps[index] = torch.from_numpy(resize_labels(regions.groups, (GRID, GRID)))
         if on_progress is not None:
             on_progress(done, len(share))
-    table, maps = (comm.sum(part.to(device)).cpu() for part in (table, maps))
+    table, maps = (comm.sum(part) for part in (table, maps))
     measures = {
         name: _measure(sums, counts)
         for name, (sums, counts) in zip(_OF_ONE_IMAGE, table.permute(1, 2, 0), strict=True)

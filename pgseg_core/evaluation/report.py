@@ -6,6 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,6 @@ class Report:
         """Whether class 0 is the background."""
         return self.scores.foreground_miou is not None
 
-    def to_json(self) -> str:
-        """Return the report as JSON text, one field a line; a score that is nan becomes null."""
-        return json_text(self)
-
     def to_csv(self) -> str:
         """Return one line a class: index, name, IoU, accuracy, pixels; nan becomes empty."""
         text = io.StringIO()
@@ -167,19 +164,8 @@ class Report:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class MasksReport:
-    """Class-free masks of any system, measured on one set."""
-
-    dataset: str
-    """Name of the set, its part included."""
-    quality: Quality
-    versions: Mapping[str, str] = field(default_factory=installed_versions)
-    """Versions of pgseg, torch and python."""
-
-
-def json_text(report: Report | MasksReport) -> str:
-    """Return a report as JSON text, one field a line; a number that is nan becomes null."""
+def json_text(report: Any) -> str:
+    """Return any report, a dataclass, as JSON text, one field a line; nan becomes null."""
     lines = [
         f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
         for key, value in without_nan(asdict(report)).items()
@@ -198,47 +184,33 @@ def interval_text(interval: Interval) -> str:
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write `report.json` and `classes.csv` into a folder, which is made if need be.
+    """Write `report.json` and `classes.csv` into a folder; returns the first's path.
 
-    Both are first written beside their place and then renamed over what was there, the JSON last:
-    a reader never meets half a file.
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    write_files(folder, {"classes.csv": report.to_csv(), "report.json": json_text(report)})
+    return folder / "report.json"
 
-    Returns:
-        The path of `report.json`.
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write text files into a folder, which is made if need be.
+
+    All are first written beside their places and then renamed over what was there, the last one
+    first: a reader never meets half a file.
 
     Raises:
         DataError: The folder cannot be written.
     """
     try:
-        with (
-            whole_file(folder / "report.json") as numbers,
-            whole_file(folder / "classes.csv") as table,
-        ):
-            table.write_text(report.to_csv(), "utf-8")
-            numbers.write_text(report.to_json(), "utf-8")
+        with ExitStack() as stack:
+            for name, text in texts.items():
+                stack.enter_context(whole_file(folder / name)).write_text(text, "utf-8")
     except OSError as error:
         raise DataError(
             f"{folder}: the report cannot be written ({error.strerror})",
             hint="Give another folder with --out.",
         ) from None
-    return folder / "report.json"
-
-
-def write_masks_report(report: MasksReport, folder: Path) -> Path:
-    """Write `report.json` into a folder, whole or not at all; returns its path.
-
-    Raises:
-        DataError: The folder cannot be written.
-    """
-    try:
-        with whole_file(folder / "report.json") as numbers:
-            numbers.write_text(json_text(report), "utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{folder}: the report cannot be written ({error.strerror})",
-            hint="Give another folder with --out.",
-        ) from None
-    return folder / "report.json"
 
 
 def without_nan(value: Any) -> Any:

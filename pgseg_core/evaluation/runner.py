@@ -48,7 +48,6 @@ def evaluate_segmentation(
     limit: int | None = None,
     on_damaged: Callable[[DataError], None] | None = None,
     on_answer: Callable[[int, SegmentationSample, Integer[Tensor, "h w"]], None] | None = None,
-    device: torch.device | str = "cpu",
 ) -> SegmentationResult:
     """Segment every image of a set once, over all ranks, and score the whole set.
 
@@ -65,7 +64,6 @@ def evaluate_segmentation(
         on_damaged: Called with the error of an image that cannot be read; the image is then skipped
             and counted as skipped. None raises the error.
         on_answer: Told the place in the set, the sample and the first answer of each image.
-        device: Where counts lie while ranks are summed; a GPU's process group needs that GPU.
 
     Raises:
         DataError: The set is empty; or an image or mask is damaged, they differ in size, or the
@@ -96,9 +94,7 @@ def evaluate_segmentation(
                 on_answer(index, sample, labels[0])
         if on_progress is not None:
             on_progress(done, len(share))
-    totals, per_image, seen = (
-        comm.sum(part.to(device)).cpu() for part in (totals, per_image, seen)
-    )
+    totals, per_image, seen = (comm.sum(part) for part in (totals, per_image, seen))
     kept = seen.bool()
     return SegmentationResult(
         confusions=totals,

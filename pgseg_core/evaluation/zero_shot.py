@@ -1,24 +1,17 @@
-"""A segmenter's numbers: on a set with masks under a protocol, and in image-text retrieval."""
+"""A segmenter's numbers on a set with masks: its labels under a protocol, its groups alone."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TypedDict
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Integer
-from PIL import Image, ImageOps
+from jaxtyping import Integer
 from torch import Tensor
 
 from pgseg_core.checkpoint.store import WEIGHTS
 from pgseg_core.comm import Collectives
-from pgseg_core.data.pairs import Pair, read_pairs
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
-from pgseg_core.data.shards import find_shards
-from pgseg_core.data.transforms import normalise, to_tensor
 from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.evaluation.baselines import trivial_baseline
 from pgseg_core.evaluation.metrics import SegmentationScores
@@ -33,7 +26,6 @@ from pgseg_core.evaluation.regions import (
     read_regions,
 )
 from pgseg_core.evaluation.report import ImageCounts, Report, sparse_counts
-from pgseg_core.evaluation.retrieval import RetrievalScores, retrieval_recalls
 from pgseg_core.evaluation.runner import SegmentationResult, evaluate_segmentation
 from pgseg_core.evaluation.sweep import GRID, threshold_curve
 from pgseg_core.evaluation.uncertainty import Interval, miou_interval
@@ -41,8 +33,6 @@ from pgseg_core.inference.segmenter import Segmenter
 
 OnProgress = Callable[[int, int], None]
 OnAnswer = Callable[[int, SegmentationSample, Integer[Tensor, "h w"]], None]
-
-IMAGES_AT_ONCE = 64
 
 
 def evaluate_zero_shot(
@@ -182,7 +172,6 @@ def evaluate_group_quality(
         source=f"groups of {segmenter.origin}",
         limit=limit,
         on_progress=on_progress,
-        device=segmenter.device,
     )
 
 
@@ -265,54 +254,3 @@ def weights_hash(checkpoint: Path) -> str:
     """Name a checkpoint by its weights: the first 12 hexadecimal digits of their file's SHA-256."""
     with (checkpoint / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-@torch.inference_mode()
-def evaluate_retrieval(
-    segmenter: Segmenter, shards: str | Path, split: str, *, on_progress: OnProgress | None = None
-) -> RetrievalScores:
-    """Search a split's captions with its images, and back.
-
-    Every image is resized to the training size by its short side, and its centre taken; every
-    caption is used as it is.
-
-    Args:
-        segmenter: The model.
-        shards: A prepared folder, or shards as `find_shards` takes them.
-        split: Which split of it.
-        on_progress: Told after every few images.
-
-    Raises:
-        DataError: The shards or the split are missing or damaged.
-    """
-    model, device = segmenter.model, segmenter.device
-    side = model.config.image.image_size
-    images: list[Tensor] = []
-    texts: list[Tensor] = []
-    owner: list[int] = []
-    total = sum(shard.num_samples for shard in find_shards(shards, split))
-    done = 0
-    for pairs in _batches(read_pairs(shards, split)):
-        pixels = torch.stack([normalise(to_tensor(_centre(p.image, side))) for p in pairs])
-        images.append(model.encode_image(pixels.to(device)).feature.float().cpu())
-        captions = [caption for pair in pairs for caption in pair.captions]
-        tokens = segmenter.tokenizer(captions).to(device)
-        texts.append(model.encode_text(tokens).feature.float().cpu())
-        owner += [done + i for i, pair in enumerate(pairs) for _ in pair.captions]
-        done += len(pairs)
-        if on_progress is not None:
-            on_progress(done, total)
-    return retrieval_recalls(_unit(images), _unit(texts), torch.tensor(owner))
-
-
-def _unit(parts: list[Tensor]) -> Float[Tensor, "n e"]:
-    return F.normalize(torch.cat(parts), dim=-1)
-
-
-def _centre(image: Image.Image, side: int) -> Image.Image:
-    return ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
-
-
-def _batches(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    while batch := list(islice(pairs, IMAGES_AT_ONCE)):
-        yield batch

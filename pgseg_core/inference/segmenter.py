@@ -71,12 +71,14 @@ class Segmenter:
         """What computes group vectors, group maps and class vectors."""
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, *, device: str = "auto") -> "Segmenter":
+    def load(
+        cls, weights: str | Path | None = None, *, device: str | torch.device = "auto"
+    ) -> "Segmenter":
         """Load weights.
 
         Args:
             weights: A checkpoint or run folder; the newest run under `runs/` when None.
-            device: `auto`, `cpu`, `cuda` or `mps`.
+            device: `auto`, `cpu`, `cuda` or `mps`; or a device of torch.
 
         Raises:
             CheckpointError: Nothing to load, or it is damaged.
@@ -86,7 +88,7 @@ class Segmenter:
         return cls(
             checkpoint.build(),
             checkpoint.config.inference,
-            device=find_device(device),
+            device=find_device(device) if isinstance(device, str) else device,
             origin=str(checkpoint.path),
         )
 

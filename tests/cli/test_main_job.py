@@ -1,13 +1,16 @@
 """The main job as typed: prepare, train, evaluate, segment, look."""
 
 import json
+import os
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.conftest import write_table
+from tests.data.conftest import random_image, write_table
 
 
 def test_the_four_calls_in_an_empty_folder(pgseg, tmp_path, monkeypatch):
@@ -149,12 +152,53 @@ def test_a_departure_from_the_protocol_is_in_its_name(pgseg, here):
 
 
 def test_retrieval(pgseg, here):
-    result = pgseg("eval --dataset retrieval --json")
+    result = pgseg("eval --task retrieval --out found --json")
     assert result.code == 0, result.err
     values = json.loads(result.out)
-    assert values["num_images"] == 6
-    assert values["num_texts"] == 30
-    assert values["image_to_text"] == sorted(values["image_to_text"])
+    assert values == json.loads((here / "found/report.json").read_text())
+    assert values["split"] == "test"
+    assert len(values["weights_hash"]) == 12
+    scores = values["scores"]
+    assert scores["num_images"] == 6
+    assert scores["num_texts"] == 30
+    assert scores["image_to_text"] == sorted(scores["image_to_text"])
+
+
+def test_classification(pgseg, here):
+    for number, name in enumerate(("red_car", "dog")):
+        folder = here / "photos" / name
+        folder.mkdir(parents=True)
+        for place in range(3):
+            random_image(10 * number + place, 40, 30).save(folder / f"{place}.jpg")
+    result = pgseg("eval --task classification --data-root photos --out found --json")
+    assert result.code == 0, result.err
+    values = json.loads(result.out)
+    assert values == json.loads((here / "found/report.json").read_text())
+    assert values["class_names"] == ["dog", "red_car"]
+    assert values["images_seen"] == 6
+    assert values["scores"]["top5"] == 1.0
+    assert (here / "found/classes.csv").read_text().startswith("index,class,images,top1\n0,dog,3,")
+    assert "top-1 %" in result.words
+
+
+@pytest.mark.dist
+def test_two_processes_give_the_same_report(pgseg, here):
+    """Bit for bit: counts, every image's too, intervals, group quality and the page."""
+    program = [sys.executable, "-m", "pgseg_cli.main", "eval", "--limit", "5", "--quality"]
+    line = [*program, "--nproc", "2", "--out", "two", "--json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 0, run.stderr
+    one = pgseg("eval --limit 5 --quality --out one --json")
+    assert one.code == 0, one.err
+    assert json.loads(run.stdout) == json.loads(one.out)
+    for name in ("report.json", "classes.csv", "report.html"):
+        assert (here / "two" / name).read_text("utf-8") == (here / "one" / name).read_text("utf-8")
+    assert run.stderr.count("mIoU %") == 1
+    broken = [*line[:3], "eval", "--masks", "gone", "--nproc", "2"]
+    failed = subprocess.run(broken, capture_output=True, text=True, env=environment, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.count("the folder gone does not exist") == 1
 
 
 def test_segment_json_mask_and_overlay_agree(pgseg, here):

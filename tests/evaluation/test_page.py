@@ -4,12 +4,13 @@ import base64
 import html.parser
 import io
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.evaluation.baselines import trivial_baseline
@@ -19,6 +20,7 @@ from pgseg_core.evaluation.report import Report
 from pgseg_core.evaluation.sweep import Sweep
 from pgseg_core.evaluation.zero_shot import evaluate_baseline
 from tests.evaluation.sets import MemorySet, random_set
+from tests.evaluation.test_runner import RecordingRank
 
 SWEEP = Sweep((0.0, 0.5, 0.99), (0.1, 0.3, 0.2), 0.5, 0.3, "mine, 3 images")
 
@@ -52,7 +54,7 @@ def test_the_page_needs_nothing_else_and_is_well_formed(tmp_path) -> None:
     report = replace(
         report, sweep=SWEEP, threshold=0.95, class_names=("background", "<b>cat</b>", "dog & co")
     )
-    path = write_page(report, gallery, tmp_path / "new")
+    path = write_page(report, gallery.examples(report, LocalCollectives()), tmp_path / "new")
     page = path.read_text("utf-8")
     tags = Tags()
     tags.feed(page)
@@ -86,7 +88,7 @@ def test_best_and_worst_are_by_the_classs_iou_in_the_image() -> None:
         on_answer=gallery.keep,
     )
     report = replace(report, images=sparse_counts(result.image_names, result.image_counts))
-    found = {entry.name: entry for entry in gallery.examples(report)}
+    found = {entry.name: entry for entry in gallery.examples(report, LocalCollectives())}
     cat = found["cat"]
     assert [(example.image, example.iou) for example in cat.best] == [("1.jpg", 1.0)]
     assert [(example.image, example.iou) for example in cat.worst] == [("0.jpg", 0.5)]
@@ -97,10 +99,45 @@ def test_best_and_worst_are_by_the_classs_iou_in_the_image() -> None:
         assert target.size == (40, 1)
 
 
+def test_ranks_show_each_others_images() -> None:
+    """Two ranks, run in turn: what one lacks the other's sum brings."""
+    dataset = random_set()
+    report, whole = measured(dataset)
+    galleries = Gallery(), Gallery()
+    ranks = [RecordingRank(rank=rank, world_size=2) for rank in range(2)]
+    for rank, gallery in zip(ranks, galleries, strict=True):
+        evaluate_baseline("random-groups", dataset, rank, on_answer=gallery.keep)
+    expected = whole.examples(report, LocalCollectives())
+
+    @dataclass
+    class Pair(LocalCollectives):
+        """Sums with what the other rank would give."""
+
+        other: Gallery
+        calls: int = 0
+
+        def sum(self, tensor: Tensor) -> Tensor:
+            self.calls += 1
+            wanted = sorted(
+                {int(e.image[0]) for c in expected for part in (c.best, c.worst) for e in part}
+            )
+            own = [self.other._thumbnails.get(place) for place in wanted]
+            extra = torch.zeros_like(tensor)
+            for row, small in enumerate(own):
+                if small is not None and self.calls == 1:
+                    extra[row] = torch.tensor(small.lengths)
+                elif small is not None:
+                    packed = torch.frombuffer(small.packed, dtype=torch.uint8)
+                    extra[row, : len(packed)] = packed
+            return tensor + extra
+
+    assert galleries[0].examples(report, Pair(galleries[1])) == expected
+
+
 def test_large_images_are_kept_small_and_odd_ones_whole() -> None:
     dataset = MemorySet((np.zeros((900, 3), dtype=int), np.zeros((1, 1), dtype=int)))
     report, gallery = measured(dataset)
-    shown = gallery.examples(report)[0]
+    shown = gallery.examples(report, LocalCollectives())[0]
     for example in (*shown.best, *shown.worst):
         picture = base64.b64decode(example.pictures[0].partition(",")[2])
         with Image.open(io.BytesIO(picture)) as photo:
@@ -133,5 +170,5 @@ def test_many_classes_make_a_page_too() -> None:
     dataset = MemorySet(masks, class_names=names, has_background=False)
     assert trivial_baseline("random-groups", dataset).name == "random-groups"
     report, gallery = measured(dataset)
-    page = render_page(report, gallery.examples(report))
+    page = render_page(report, gallery.examples(report, LocalCollectives()))
     assert page.count("<h3>") == sum(pixels > 0 for pixels in report.scores.pixels)

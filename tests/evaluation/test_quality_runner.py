@@ -20,7 +20,8 @@ from pgseg_core.evaluation.regions import (
     overlapping_regions,
     read_regions,
 )
-from pgseg_core.evaluation.report import MasksReport, json_text
+from pgseg_core.evaluation.report import json_text
+from pgseg_core.evaluation.task_reports import MasksReport
 from pgseg_core.evaluation.zero_shot import evaluate_masks
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model.build import build_model

@@ -8,7 +8,7 @@ import pytest
 
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.metrics import confusion, scores
-from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, write_report
+from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, json_text, write_report
 
 
 def make_report(**changes: object) -> Report:
@@ -31,7 +31,7 @@ def make_report(**changes: object) -> Report:
 
 def test_json_says_everything_and_nan_is_null() -> None:
     report = make_report()
-    read = json.loads(report.to_json(), parse_constant=pytest.fail)
+    read = json.loads(json_text(report), parse_constant=pytest.fail)
     assert set(read) == set(asdict(report))
     assert read["scores"]["iou"] == [0.5, 0.5, None]
     assert read["class_names"][2] == "Übersee 海"
