@@ -31,8 +31,8 @@ def merge(
     merged = merge_parts(parts, out)
     show_manifest(merged.manifest, out, json=json)
     say(
-        f"{len(parts)} parts, all there; every image of {merged.manifest.rows_seen:,} is in one of "
-        "them, kept or left out"
+        f"{len(parts)} parts, all there; every image of {merged.manifest.images_seen:,} is in one "
+        "of them, kept or left out"
     )
     if merged.repeated:
         say(

@@ -235,6 +235,7 @@ def show_manifest(manifest: "Manifest", out: Path, *, json: bool) -> None:
         (
             source.name,
             source.format,
+            f"{source.rows:,}",
             f"{source.seen:,}",
             f"{source.kept:,}",
             f"{source.captions:,}",
@@ -242,7 +243,9 @@ def show_manifest(manifest: "Manifest", out: Path, *, json: bool) -> None:
         )
         for source in manifest.sources
     ]
-    print_table("sources", ("source", "format", "seen", "kept", "captions", "MB"), sources, text=2)
+    print_table(
+        "sources", ("source", "format", "rows", "images", "kept", "captions", "MB"), sources, text=2
+    )
     left = [
         (source.name, reason, failures.examples[0], f"{failures.count:,}")
         for source in manifest.sources

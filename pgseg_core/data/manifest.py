@@ -68,6 +68,7 @@ class SourceEntry:
     Attributes:
         name: As the user named it.
         format: What it was recognised as.
+        rows: Lines, entries or samples it has; several may be about one image.
         seen: Images it names (of a part: those of the part).
         kept: Images in the shards.
         captions: Captions in the shards.
@@ -77,6 +78,7 @@ class SourceEntry:
 
     name: str
     format: str
+    rows: _Count
     seen: _Count
     kept: _Count
     captions: _Count
@@ -133,12 +135,12 @@ class Manifest:
         return tuple(shard for entries in self.splits.values() for shard in entries)
 
     @property
-    def rows_seen(self) -> int:
+    def images_seen(self) -> int:
         """Images that the sources name."""
         return sum(source.seen for source in self.sources)
 
     @property
-    def rows_kept(self) -> int:
+    def images_kept(self) -> int:
         """Images in the shards."""
         return sum(source.kept for source in self.sources)
 

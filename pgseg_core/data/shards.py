@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from webdataset.shardlists import expand_urls
+from braceexpand import braceexpand
 
 from pgseg_core.data.manifest import MANIFEST_NAME, UNFINISHED_NAME, load_manifest, unfinished
 from pgseg_core.data.tar_index import ShardIndex, index_shard
@@ -69,12 +69,27 @@ def find_shards(spec: str | Path, split: str = "train") -> tuple[Shard, ...]:
         )
     folder = Path(text)
     if not folder.is_dir():
-        return _with_samples(text, [Path(path) for path in expand_urls(text)])
+        return _with_samples(text, expand_pattern(text))
     if (folder / MANIFEST_NAME).exists():
         return _prepared_shards(folder, split)
     if (folder / UNFINISHED_NAME).exists():
         raise unfinished(folder)
     return _with_samples(text, _choose_split(folder, split))
+
+
+def expand_pattern(text: str) -> list[Path]:
+    """Return the paths that a pattern such as `shards/{00000..01242}.tar` stands for.
+
+    Raises:
+        DataError: A brace is not closed.
+    """
+    try:
+        return [Path(path) for path in braceexpand(text)]
+    except ValueError as error:
+        raise DataError(
+            f"the pattern {text} has a brace without its other one",
+            hint="Write DIR/{00000..00009}.tar",
+        ) from error
 
 
 class ShardReader:

@@ -223,8 +223,8 @@ def _check_sums(manifest: Manifest) -> Iterator[Problem]:
             what = f"{source.name}: {source.seen} seen are not {source.kept} kept + {failed} failed"
             yield Problem("", "", f"{MANIFEST_NAME}: {what}")
     samples = sum(entry.samples for entry in manifest.shards)
-    if samples != manifest.rows_kept:
-        what = f"{manifest.rows_kept} images kept, and {samples} in the shards"
+    if samples != manifest.images_kept:
+        what = f"{manifest.images_kept} images kept, and {samples} in the shards"
         yield Problem("", "", f"{MANIFEST_NAME}: {what}")
 
 

@@ -60,7 +60,7 @@ def test_few_at_a_time_from_one_host_and_in_the_name_given(server, tmp_path):
     table = write_list(tmp_path / "list.tsv", [server.url(f"good/{n}.jpg") for n in range(40)])
     polite = options(per_host=3, user_agent="polite/1.0")
     manifest = prepare([table], tmp_path / "out", polite).manifest
-    assert manifest.rows_kept == 40
+    assert manifest.images_kept == 40
     assert 1 < server.most_at_once <= 3
     assert server.agents == {"polite/1.0"}
 
@@ -77,7 +77,7 @@ def test_finished_shards_are_not_fetched_again(server, tmp_path):
     result = prepare([table], tmp_path / "out", options())
     assert result.resumed == 16
     assert {server.asked[f"/good/{n}.jpg"] for n in range(16)} == {1}
-    assert result.manifest.rows_kept == 30
+    assert result.manifest.images_kept == 30
     prepare([table], tmp_path / "clean", options())
     for path in (tmp_path / "clean").glob("*.tar"):
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()

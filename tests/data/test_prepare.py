@@ -62,12 +62,12 @@ def test_the_manifest_says_what_there_is(tmp_path):
     table = write_table(tmp_path / "in", 3)
     manifest = prepare([table], tmp_path / "out", PrepareOptions(samples_per_shard=2)).manifest
     assert manifest == load_manifest(tmp_path / "out")
-    assert (manifest.rows_seen, manifest.rows_kept, manifest.failed) == (3, 3, {})
+    assert (manifest.images_seen, manifest.images_kept, manifest.failed) == (3, 3, {})
     assert manifest.num_samples("train") == 3
     assert manifest.num_samples("val") == 0
     (source,) = manifest.sources
     assert (source.name, source.format) == (str(table), "tsv")
-    assert (source.seen, source.kept, source.captions) == (3, 3, 6)
+    assert (source.rows, source.seen, source.kept, source.captions) == (6, 3, 3, 6)
     images = [(tmp_path / "in" / "images" / f"{n:04d}.jpg").stat().st_size for n in range(3)]
     assert source.bytes == sum(images)
     for shard in manifest.splits["train"]:
@@ -94,7 +94,7 @@ def test_bad_images_are_left_out_counted_and_named(tmp_path):
     with table.open("a") as file:
         file.write("0030.jpg\ttrain\t  \n")
     manifest = prepare([table], tmp_path / "out").manifest
-    assert (manifest.rows_seen, manifest.rows_kept) == (31, 4)
+    assert (manifest.images_seen, manifest.images_kept) == (31, 4)
     assert manifest.failed == {"missing image": 24, "no caption": 1, "unreadable image": 2}
     failed = manifest.sources[0].failed
     assert failed["unreadable image"].examples == ("0001.jpg", "0002.jpg")
@@ -240,13 +240,10 @@ def test_a_stopped_overwrite_does_not_pass_for_the_old_preparation(tmp_path):
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
-    from pgseg_core.data.prepare import writer
+    def full(*_):
+        raise OSError(28, "No space left on device")
 
-    class FullDisk(writer.TarWriter):
-        def write(self, obj):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(writer, "TarWriter", FullDisk)
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
     with pytest.raises(DataError, match="No space left"):
         prepare([write_table(tmp_path / "in", 2)], tmp_path / "out")
 

@@ -10,6 +10,14 @@ MAX_EXAMPLES = 20
 
 
 @dataclass(frozen=True)
+class SourceKind:
+    """What a source was recognised as, and how many lines, entries or samples it has."""
+
+    format: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Share:
     """What a source has in a shard: images, their captions, and the size of the images."""
 
@@ -52,7 +60,7 @@ class LeftOut:
 
 def source_entries(
     names: Sequence[str],
-    formats: Sequence[str],
+    kinds: Sequence[SourceKind],
     shares: Iterable[Mapping[int, Share]],
     left_out: LeftOut,
 ) -> tuple[SourceEntry, ...]:
@@ -60,7 +68,7 @@ def source_entries(
 
     Args:
         names: Of the sources, as the user named them.
-        formats: What each was recognised as.
+        kinds: What each is.
         shares: What each source has in each shard.
         left_out: What it has not.
     """
@@ -69,12 +77,13 @@ def source_entries(
         for source, share in in_shard.items():
             kept[source] += share
     entries = []
-    for number, (name, form, share) in enumerate(zip(names, formats, kept, strict=True)):
+    for number, (name, kind, share) in enumerate(zip(names, kinds, kept, strict=True)):
         failed = left_out.of(number)
         entries.append(
             SourceEntry(
                 name=name,
-                format=form,
+                format=kind.format,
+                rows=kind.rows,
                 seen=share.images + sum(failures.count for failures in failed.values()),
                 kept=share.images,
                 captions=share.captions,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgseg_core.data.manifest import Manifest, Part, request_hash
+from pgseg_core.data.prepare.accounts import SourceKind
 from pgseg_core.data.prepare.captions import clean_captions
 from pgseg_core.data.prepare.duplicates import Seen
 from pgseg_core.data.prepare.folder import finish, open_preparation
@@ -110,14 +111,18 @@ def prepare(
             ShardLimits(options.samples_per_shard, options.bytes_per_shard, _infix(header.part)),
             counter.note,
         )
-        manifest = journal.manifest([source.format for source in opened])
-        if manifest.rows_seen != len(share):
+        kinds = [
+            SourceKind(source.format, found.num_lines)
+            for source, found in zip(opened, surveys, strict=True)
+        ]
+        manifest = journal.manifest(kinds)
+        if manifest.images_seen != len(share):
             raise DataError(
                 f"the sources changed while they were read: {len(share)} images, then "
-                f"{manifest.rows_seen}",
+                f"{manifest.images_seen}",
                 hint="Leave them as they are, and run it again with --overwrite.",
             )
-        if not manifest.rows_kept:
+        if not manifest.images_kept:
             journal.discard()
             raise nothing_left(manifest)
         finish(out, journal, manifest)
@@ -136,7 +141,7 @@ def nothing_left(manifest: Manifest) -> DataError:
     counts = manifest.failed
     why = "; ".join(f"{reason}: {counts[reason]} (such as {reasons[reason]})" for reason in counts)
     return DataError(
-        f"none of the {manifest.rows_seen} images can be used" + (f": {why}" if why else ""),
+        f"none of the {manifest.images_seen} images can be used" + (f": {why}" if why else ""),
         hint="Check the paths in the table (--images DIR says where they start from).",
     )
 

@@ -29,12 +29,14 @@ class Survey:
     """What one pass over a source told.
 
     Attributes:
+        num_lines: Lines about them.
         num_images: Distinct images.
         digest: Hash of every line's image (its name, and its size where it is a local file), split
             and captions, in hexadecimal.
         scattered: All captions of the images whose lines are not next to each other.
     """
 
+    num_lines: int
     num_images: int
     digest: str
     scattered: Mapping[str, tuple[str, ...]]
@@ -51,7 +53,9 @@ def survey(read: ReadLines) -> Survey:
     runs = array("Q")
     before: Line | None = None
     identity = ""
+    num_lines = 0
     for line in read():
+        num_lines += 1
         if before is None or line.split != before.split:
             _check_name(line)
         about = (line.name, line.split, line.captions, line.num_bytes())
@@ -65,7 +69,7 @@ def survey(read: ReadLines) -> Survey:
     hashes, counts = np.unique(np.frombuffer(runs, dtype=np.uint64), return_counts=True)
     repeated = frozenset(hashes[counts > 1].tolist())
     scattered = _gather(read(), repeated) if repeated else {}
-    return Survey(len(hashes), digest.hexdigest(), scattered)
+    return Survey(num_lines, len(hashes), digest.hexdigest(), scattered)
 
 
 def grouped(read: ReadLines, found: Survey) -> Iterator[Line]:

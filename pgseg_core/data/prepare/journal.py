@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from pgseg_core.atomic import whole_file
 from pgseg_core.data.manifest import Manifest, Part, ShardEntry
-from pgseg_core.data.prepare.accounts import LeftOut, Share, source_entries
+from pgseg_core.data.prepare.accounts import LeftOut, Share, SourceKind, source_entries
 from pgseg_core.data.prepare.samples import Rejected
 from pgseg_core.errors import DataError
 from pgseg_core.version import VERSION
@@ -167,11 +167,11 @@ class Journal:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def manifest(self, formats: Sequence[str]) -> Manifest:
+    def manifest(self, kinds: Sequence[SourceKind]) -> Manifest:
         """Return the manifest of what is recorded; split train first, the others by name.
 
         Args:
-            formats: What each source was recognised as.
+            kinds: What each source is.
         """
         splits = {
             split: tuple(shard.entry for shard in shards) for split, shards in self._shards.items()
@@ -182,7 +182,7 @@ class Journal:
             options=dict(self.header.options),
             sources=source_entries(
                 self.header.sources,
-                formats,
+                kinds,
                 (shard.shares for shard in self.all_shards),
                 self._left_out,
             ),

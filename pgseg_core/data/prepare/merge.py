@@ -199,6 +199,7 @@ def _add_up(entries: Sequence[SourceEntry]) -> SourceEntry:
     return SourceEntry(
         name=entries[0].name,
         format=entries[0].format,
+        rows=entries[0].rows,
         seen=sum(entry.seen for entry in entries),
         kept=sum(entry.kept for entry in entries),
         captions=sum(entry.captions for entry in entries),

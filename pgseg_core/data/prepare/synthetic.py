@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from pgseg_core.data.manifest import Manifest, request_hash
+from pgseg_core.data.prepare.accounts import SourceKind
 from pgseg_core.data.prepare.build import Prepared, nothing_left
 from pgseg_core.data.prepare.encode import encode_jpeg
 from pgseg_core.data.prepare.folder import finish, open_preparation
@@ -139,12 +140,13 @@ def prepare_scenes(
             return Prepared(journal, was_there=True)
         write_evaluation_set(evaluation, options.seed, _indices("test", options), options.size)
         return Prepared(journal, was_there=False)
+    ranges = [_indices(split, options) for split in _FIRST_INDEX]
     try:
         shutil.rmtree(evaluation, ignore_errors=True)
         samples = _samples(options, render, journal, on_progress)
         write_shards(samples, out, journal, ShardLimits(options.samples_per_shard))
-        manifest = journal.manifest(["scenes"])
-        if not manifest.rows_kept:
+        manifest = journal.manifest([SourceKind("scenes", sum(map(len, ranges)))])
+        if not manifest.images_kept:
             journal.discard()
             raise nothing_left(manifest)
         if options.test:

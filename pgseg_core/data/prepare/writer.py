@@ -6,13 +6,13 @@ it is whole and on the disk; only then is it recorded.
 
 import contextlib
 import hashlib
+import io
 import json
 import os
+import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-from webdataset import TarWriter
 
 from pgseg_core.data.manifest import ShardEntry
 from pgseg_core.data.prepare.accounts import Share
@@ -119,23 +119,24 @@ class _ShardWriter:
         self._path = path
         self._temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
         self._file = self._temporary.open("wb")
-        self._tar = TarWriter(self._file, encoder=False, mtime=0, user="pgseg", group="pgseg")
+        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
 
     def write(self, sample: Sample) -> None:
         record = {"captions": list(sample.captions), "image": sample.name, **sample.details}
         text = json.dumps(record, ensure_ascii=False, sort_keys=True)
-        self._tar.write(
-            {
-                "__key__": sample.key,
-                "jpg": sample.image,
-                "json": text.encode("utf-8", "backslashreplace"),
-            }
-        )
+        self._add(f"{sample.key}.jpg", sample.image)
+        self._add(f"{sample.key}.json", text.encode("utf-8", "backslashreplace"))
         share = Share(1, len(sample.captions), len(sample.image))
         self.shares[sample.source] = self.shares.get(sample.source, Share()) + share
         self.samples += 1
         self.bytes += len(sample.image)
         self.last = sample.position
+
+    def _add(self, name: str, content: bytes) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        entry.uname = entry.gname = "pgseg"
+        self._tar.addfile(entry, io.BytesIO(content))
 
     def abandon(self) -> None:
         """Close the file as it is, and take it away."""

@@ -7,13 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from webdataset.shardlists import expand_urls
-
 from pgseg_core.data.images import IMAGE_SUFFIXES
 from pgseg_core.data.manifest import MANIFEST_NAME, load_manifest
 from pgseg_core.data.prepare.rows import Line, TarPlace
 from pgseg_core.data.prepare.sources.locate import Reading
-from pgseg_core.data.shards import sample_captions
+from pgseg_core.data.shards import expand_pattern, sample_captions
 from pgseg_core.data.tar_index import Member, split_name, tar_members
 from pgseg_core.errors import DataError
 
@@ -35,7 +33,7 @@ def find_tars(source: Path) -> list[tuple[Path, str | None]]:
         splits = load_manifest(source).splits.items()
         tars = [(source / shard.name, split) for split, shards in splits for shard in shards]
     else:
-        paths = sorted(source.glob("*.tar")) if source.is_dir() else map(Path, _expand(source))
+        paths = sorted(source.glob("*.tar")) if source.is_dir() else expand_pattern(str(source))
         tars = [(path, _split_of(path)) for path in paths]
     missing = [str(path) for path, _ in tars if not path.is_file()]
     if missing:
@@ -110,11 +108,6 @@ def _name_in(record: bytes) -> str | None:
             name = values.get("image") or values.get("url")
             return name if isinstance(name, str) else None
     return None
-
-
-def _expand(source: Path) -> list[str]:
-    names: list[str] = expand_urls(str(source))
-    return names
 
 
 def _split_of(path: Path) -> str | None:
