@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -44,7 +44,8 @@ def print_table(
     """Print a table: the first `text` columns to the left, the others, numbers, to the right."""
     table = Table(title=escape(title), title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(escape(column), justify="right" if position >= text else "left")
+        justify: Literal["left", "right"] = "right" if position >= text else "left"
+        table.add_column(escape(column), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     messages.print(table)

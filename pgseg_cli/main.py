@@ -10,7 +10,17 @@ import sys
 import typer
 
 from backends.launch import report_error
-from pgseg_cli.commands import backends, convert, data, evaluate, segment, train, viz
+from pgseg_cli.commands import (
+    backends,
+    convert,
+    data,
+    evaluate,
+    explain,
+    models,
+    segment,
+    train,
+    viz,
+)
 from pgseg_cli.console import print_error
 from pgseg_core.errors import PgsegError
 
@@ -24,8 +34,10 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("segment")(segment.segment)
+app.command("explain")(explain.explain)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(viz.app, name="viz")
+app.command("models")(models.models)
 app.command("convert")(convert.convert)
 app.command("backends")(backends.backends)
 

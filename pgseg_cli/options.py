@@ -5,25 +5,99 @@ from typing import Annotated
 
 import typer
 
+from pgseg_cli.completion import (
+    complete_refinements,
+    complete_templates,
+    complete_vocabularies,
+    complete_weights,
+)
+
 Weights = Annotated[
     Path | None,
     typer.Option(
-        "--weights", "-w", help="A run or checkpoint folder. Default: the newest run under runs/."
+        "--weights",
+        "-w",
+        help="A run or checkpoint folder, or a name that pgseg models lists. Default: the bundled "
+        "weights, else the newest run under runs/.",
+        autocompletion=complete_weights,
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Classes = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--classes",
         "-c",
-        help='Class names between commas ("sky,road"), @file with one class a line, or the '
-        "name of a built-in list: voc12, context, coco-object, coco-stuff, ade20k, ...",
+        help='Class names between commas ("sky,road"), or @file: one class a line, synonyms after '
+        "commas, # for comments.",
+    ),
+]
+Vocab = Annotated[
+    str | None,
+    typer.Option(
+        "--vocab",
+        help="A built-in list of classes: voc12, context, coco, coco-stuff, ade20k, cityscapes, "
+        "camvid.",
+        autocompletion=complete_vocabularies,
+    ),
+]
+Suggest = Annotated[
+    bool,
+    typer.Option(
+        "--suggest",
+        help="Let the model choose, for each photo, among some 2000 nouns (or the classes named).",
+    ),
+]
+Suggestions = Annotated[
+    int, typer.Option("--suggestions", min=1, help="How many classes --suggest takes.")
+]
+Background = Annotated[
+    bool,
+    typer.Option(
+        "--background/--no-background",
+        help="Whether pixels may belong to none of the classes (index 0 of the mask).",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        min=0.0,
+        max=1.0,
+        help="Groups that score below this are background. Default: 0.95.",
+    ),
+]
+TopK = Annotated[int, typer.Option("--top-k", min=1, help="How many classes a window may show.")]
+Refine = Annotated[
+    str,
+    typer.Option(
+        "--refine",
+        help="Fit masks to the photo's edges: none, pamr or crf.",
+        autocompletion=complete_refinements,
+    ),
+]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale", help="Read the photo at several relative sizes and average: 0.75,1,1.25."
+    ),
+]
+Flip = Annotated[
+    bool, typer.Option("--flip/--no-flip", help="Read the mirror image as well, and average.")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size", help="Short side, in pixels, at which the photo is read. Default: the model's."
     ),
 ]
 Templates = Annotated[
     str,
-    typer.Option("--templates", help="Prompt templates: simple, subset, full, or a text file."),
+    typer.Option(
+        "--templates",
+        help="Prompt templates: simple, subset, full, or a text file.",
+        autocompletion=complete_templates,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]

@@ -47,18 +47,24 @@ class TrainingError(PgsegError):
     """A run cannot go on, for example because a loss is not finite."""
 
 
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like an unknown one; empty where none is."""
+    folded = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else ""
+
+
 def did_you_mean(name: str, known: Iterable[str], *, what: str = "There are") -> str:
     """Return a hint for an unknown name: the nearest known one, and the known ones.
 
     Args:
         name: What was typed.
         known: The names that exist.
-        what: Begins the list of them; empty to leave it out.
+        what: Begins the list of them.
     """
     names = list(known)
-    folded = {each.casefold(): each for each in reversed(names)}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
-    guess = [f"Did you mean {folded[close[0]]}?"] if close else []
+    nearest = nearest_name(name, names)
     shown = ", ".join(names[:MOST_NAMES_SHOWN])
     more = f", and {len(names) - MOST_NAMES_SHOWN} more" if len(names) > MOST_NAMES_SHOWN else ""
-    return " ".join([*guess, *([f"{what}: {shown}{more}"] if what and names else [])])
+    guess = f"Did you mean {nearest}? " if nearest else ""
+    return f"{guess}{what}: {shown}{more}" if names else guess.strip()

@@ -1,90 +1,174 @@
-"""`pgseg segment`: a photo and class names in, a labelled picture out."""
+"""`pgseg segment`: photos and class names in, labelled pictures out."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pgseg_cli.commands.asking import ask
+from pgseg_cli.completion import complete_formats
 from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say
-from pgseg_cli.options import Classes, Device, Json, Templates, Weights
+from pgseg_cli.options import (
+    Background,
+    Classes,
+    Device,
+    Flip,
+    Json,
+    Refine,
+    Scale,
+    Size,
+    Suggest,
+    Suggestions,
+    Templates,
+    Threshold,
+    TopK,
+    Vocab,
+    Weights,
+)
+from pgseg_cli.preview import show_preview
 
 if TYPE_CHECKING:
-    from pgseg_core.viz.results import ResultFiles
+    from pgseg_core.results.job import Outcome
 
 
 def segment(
-    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
-    classes: Classes,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Photos, folders of photos, 'patterns/**/*.jpg', addresses (https://...), or - "
+            "for standard input."
+        ),
+    ],
+    classes: Classes = None,
+    vocab: Vocab = None,
+    suggest: Suggest = False,
+    suggestions: Suggestions = 6,
     weights: Weights = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder for pictures, masks and JSON.")
     ] = Path("segmented"),
-    background: Annotated[
-        bool,
+    formats: Annotated[
+        list[str] | None,
         typer.Option(
-            "--background/--no-background",
-            help="Whether pixels may belong to none of the classes (index 0 of the mask).",
+            "--format",
+            "-f",
+            help="Further files, between commas: coco, labelme, geojson, npz (scores), png (one "
+            "transparent picture a class).",
+            autocompletion=complete_formats,
         ),
-    ] = False,
-    threshold: Annotated[
-        float,
-        typer.Option(
-            "--threshold", min=0.0, max=1.0, help="Groups that score below this are background."
-        ),
-    ] = 0.95,
+    ] = None,
+    background: Background = False,
+    threshold: Threshold = None,
+    top_k: TopK = 5,
+    refine: Refine = "none",
+    scale: Scale = "1",
+    flip: Flip = False,
+    size: Size = None,
     templates: Templates = "simple",
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave photos alone that an earlier call has finished."),
+    ] = False,
+    gallery: Annotated[
+        bool, typer.Option("--gallery/--no-gallery", help="Write index.html for several photos.")
+    ] = True,
+    preview: Annotated[
+        bool | None,
+        typer.Option(
+            "--preview/--no-preview",
+            help="Show one photo's picture in the terminal. Default: where the terminal can.",
+        ),
+    ] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Label every pixel of a photo with one of the classes you name."""
-    from pgseg_core.data.images import read_image
-    from pgseg_core.errors import DataError
     from pgseg_core.inference.inputs import find_photos
-    from pgseg_core.inference.segmenter import Segmenter
-    from pgseg_core.text.vocabulary import load_vocabulary
-    from pgseg_core.viz.results import write_result
+    from pgseg_core.results.formats import parse_formats
+    from pgseg_core.results.job import Job, run_job
 
-    vocabulary = load_vocabulary(classes)
-    photos = find_photos(images)
-    segmenter = Segmenter.load(weights, device=device)
-    say(f"weights: {segmenter.origin}")
-    if len(vocabulary) == 1 and not background:
-        say("one class without --background covers the whole photo")
-    bank = segmenter.embed_classes(vocabulary, templates=templates)
-    about = {"weights": segmenter.origin, "threshold": threshold if background else None}
-    results: list[ResultFiles] = []
-    skipped: list[DataError] = []
-    with progress_bar("segmenting") as bar:
-        for done, photo in enumerate(photos, start=1):
-            try:
-                image = read_image(photo.source)
-                found = segmenter.segment(image, bank, background=background, threshold=threshold)
-                stem, file = out / photo.stem, {"image": str(photo.source)}
-                results.append(write_result(image, found, stem, {**file, **about}))
-            except DataError as error:
-                if len(photos) == 1:
-                    raise
-                skipped.append(error)
-            bar(done, len(photos), photo.source.name)
+    further = parse_formats(formats or [])
+    asked = ask(
+        classes, vocab, suggestions if suggest else None, templates=templates,
+        background=background, threshold=threshold, top_k=top_k, refine=refine, scale=scale,
+        flip=flip, size=size,
+    )  # fmt: skip
+    photos = find_photos(images, outside=out)
+    question = asked.open(weights, device)
+    single = len(photos) == 1
+    job = Job(
+        classes=question.classes,
+        options=asked.options,
+        out=out,
+        question=question.plain,
+        formats=further,
+        resume=resume,
+        gallery=gallery and not single,
+    )
+    try:
+        with progress_bar("segmenting") as bar:
+            done = run_job(
+                question.segmenter, photos, job, lambda count, name: bar(count, len(photos), name)
+            )
+    except KeyboardInterrupt:
+        say("stopped; finished photos are whole. Go on: the same line with --resume")
+        raise
+    if single and done.skipped:
+        raise done.skipped[0][1]
     if json:
-        records = [result.record for result in results]
-        print_json(records[0] if len(photos) == 1 else records)
-    _show(results, out)
-    if skipped:
-        say(f"skipped {len(skipped)} of {len(photos)} photos:")
-        for problem in skipped:
+        records = [entry.record for entry in done.entries]
+        print_json(records[0] if single else records)
+    _show(done, out)
+    if single and preview is not False:
+        show_preview(Path(done.entries[0].record["overlay"]), wanted=bool(preview))
+    if done.skipped:
+        say(f"skipped {len(done.skipped)} of {len(photos)} photos:")
+        for _, problem in done.skipped:
             print_error(problem)
         raise typer.Exit(2)
 
 
-def _show(results: "list[ResultFiles]", out: Path) -> None:
-    if len(results) == 1:
-        record = results[0].record
-        rows = [
-            (entry["name"], f"{entry['share']:.1%}", f"{entry['score']:.2f}")
-            for entry in record["classes"]
-        ]
-        print_table(record["image"], ("class", "share", "score"), rows)
-        say(f"overlay {results[0].overlay}   mask {results[0].mask}   numbers {results[0].numbers}")
-    else:
-        say(f"{len(results)} photos segmented, results in {out}")
+def _show(done: "Outcome", out: Path) -> None:
+    records = [entry.record for entry in done.entries]
+    if len(records) == 1 and done.page is None:
+        _show_one(records[0])
+        return
+    if done.resumed:
+        say(f"{done.resumed} photos were finished before")
+    print_table(
+        f"{len(records)} photos in {out}",
+        ("class", "photos", "mean share", "mean score"),
+        _summary(records),
+    )
+    say(f"look through them: {done.page}" if done.page else f"results in {out}")
+
+
+def _show_one(record: dict[str, Any]) -> None:
+    rows = [
+        (entry["name"], f"{entry['share']:.1%}", f"{entry['score']:.2f}")
+        for entry in record["classes"]
+    ]
+    print_table(record["image"], ("class", "share", "score"), rows)
+    files = [record["overlay"], record["mask"], *record.get("formats", {}).values()]
+    say("   ".join(files))
+
+
+def _summary(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Sum up each class over the photos, those found most often first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        for entry in record["classes"]:
+            found.setdefault(entry["name"], [])
+            if entry["pixels"]:
+                found[entry["name"]].append(entry)
+    order = sorted(found.items(), key=lambda item: -len(item[1]))
+    return [
+        (
+            name,
+            str(len(entries)),
+            f"{sum(entry['share'] for entry in entries) / len(records):.1%}",
+            f"{sum(entry['score'] for entry in entries) / len(entries):.2f}" if entries else "",
+        )
+        for name, entries in order
+    ]

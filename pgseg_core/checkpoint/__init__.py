@@ -3,13 +3,12 @@
 from pgseg_core.checkpoint.lite0 import read_lite0
 from pgseg_core.checkpoint.store import (
     Checkpoint,
-    find_weights,
-    list_checkpoints,
     load_checkpoint,
     load_weights,
     save_checkpoint,
     write_checkpoint,
 )
+from pgseg_core.weights import find_weights, list_checkpoints
 
 __all__ = [
     "Checkpoint",

@@ -1,4 +1,4 @@
-"""Our own format: a folder with `model.safetensors`, `config.json` and `state.json`.
+"""Our own format: a folder with `model.safetensors`, `config.json` and, of a run, `state.json`.
 
 Folders are written whole or not at all. A run folder holds many of them under `checkpoints/`; the
 newest that opens is the one meant when a run folder is named.
@@ -20,10 +20,10 @@ from pgseg_core.config import Config, config_values, parse_config
 from pgseg_core.errors import CheckpointError, ConfigError
 from pgseg_core.model import PGSeg, build_model
 from pgseg_core.version import VERSION
+from pgseg_core.weights import WEIGHTS, list_checkpoints
 
 FORMAT = 1
-WEIGHTS, CONFIG, STATE = "model.safetensors", "config.json", "state.json"
-CHECKPOINTS, RUNS = "checkpoints", "runs"
+CONFIG, STATE = "config.json", "state.json"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return _newest(path)
     try:
         values = json.loads((path / CONFIG).read_text("utf-8"))
-        state = json.loads((path / STATE).read_text("utf-8"))
+        state = json.loads((path / STATE).read_text("utf-8")) if (path / STATE).exists() else {}
         weights = load_file(path / WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged checkpoint ({error})") from None
@@ -104,28 +104,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except ConfigError as error:
         raise CheckpointError(error.message, hint=error.hint) from None
     return Checkpoint(path=path, config=config, state=state, weights=weights)
-
-
-def list_checkpoints(run: Path) -> list[Path]:
-    """Return a run folder's checkpoints, oldest first."""
-    return sorted(p for p in (run / CHECKPOINTS).glob("step-*") if (p / WEIGHTS).is_file())
-
-
-def find_weights(weights: str | Path | None) -> Path:
-    """Return the folder that is meant: the one named, else the newest run under `runs/`.
-
-    Raises:
-        CheckpointError: None is named and there is no run here.
-    """
-    if weights is not None:
-        return Path(weights)
-    runs = [folder for folder in Path(RUNS).glob("*") if list_checkpoints(folder)]
-    if not runs:
-        raise CheckpointError(
-            f"no weights named, and no run under {RUNS}/ in this folder",
-            hint="Train a model (pgseg train), or name one: --weights runs/...",
-        )
-    return max(runs, key=lambda run: list_checkpoints(run)[-1].stat().st_mtime)
 
 
 def load_weights(model: PGSeg, weights: dict[str, Tensor], *, origin: str) -> None:

@@ -13,6 +13,7 @@ from pgseg_core.errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+    | {".heic", ".heif"}
 )
 """File names, in lower case, that are taken for images when a folder is listed."""
 
@@ -30,6 +31,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"})
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
 # Pillow's own guard refuses twice this many pixels; ours speaks first, from the header.
@@ -58,26 +60,61 @@ def read_image(
         DataError: Missing, unreadable, truncated, not an image, or more than `MAX_PIXELS`.
     """
     name = name or (str(source) if isinstance(source, Path) else "image")
+    with open_image(source, name=name) as opened:
+        return read_frame(opened, 0, name=name, at_least=at_least)
+
+
+def open_image(source: Path | bytes | BinaryIO | io.BytesIO, *, name: str) -> Image.Image:
+    """Open an image without decoding its pixels.
+
+    Args:
+        source: A path, the bytes of a file, or a file opened for reading bytes.
+        name: What to call the image in an error.
+
+    Raises:
+        DataError: Missing, not an image, or more than `MAX_PIXELS`.
+    """
     # Pillow's parsers raise whatever they trip over in a damaged file (OSError, SyntaxError,
     # ValueError, struct.error, IndexError, ...), so every failure inside it is the file's.
     try:
-        opened = open_header(source)
+        return open_header(source)
     except FileNotFoundError as error:
         raise DataError(f"{name}: there is no such file", hint="Check the path.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name) from error
     except Exception as error:
+        if isinstance(error, UnidentifiedImageError) and _is_heif(source):
+            return _open_heif(source, name)
         raise _unreadable(name, error) from error
-    with opened:
+
+
+def read_frame(
+    opened: Image.Image, frame: int, *, name: str, at_least: int | None = None
+) -> Image.Image:
+    """Decode one frame of an opened image to 8-bit RGB (see `read_image`).
+
+    Args:
+        opened: From `open_image`.
+        frame: Which frame or page, from 0.
+        name: What to call the image in an error.
+        at_least: See `read_image`.
+
+    Raises:
+        DataError: Unreadable, truncated, or more than `MAX_PIXELS`.
+    """
+    try:
+        if frame or getattr(opened, "is_animated", False):
+            opened.seek(frame)
         if opened.width * opened.height > MAX_PIXELS:
-            raise _too_large(name)
-        try:
-            if at_least is not None:
-                _decode_smaller(opened, at_least)
-            opened.load()
-            return to_rgb(_upright(opened))
-        except Exception as error:
-            raise _unreadable(name, error) from error
+            raise _too_large(name)  # noqa: TRY301 - a page may be larger than the first
+        if at_least is not None:
+            _decode_smaller(opened, at_least)
+        opened.load()
+        return to_rgb(_upright(opened))
+    except DataError:
+        raise
+    except Exception as error:
+        raise _unreadable(name, error) from error
 
 
 def open_header(source: Path | bytes | BinaryIO | io.BytesIO) -> Image.Image:
@@ -94,10 +131,14 @@ def orientation(image: Image.Image) -> int:
     return value if value in _UPRIGHT else 1
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, *, may_be_empty: bool = False) -> list[Path]:
     """Return the images in a folder and the folders below it, sorted by path.
 
     Files are told by their suffix (`IMAGE_SUFFIXES`); hidden files and folders are passed over.
+
+    Args:
+        folder: Where to look.
+        may_be_empty: Whether no image is an answer rather than an error.
 
     Raises:
         DataError: The folder does not exist, is a file, or holds no image.
@@ -110,7 +151,7 @@ def list_images(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     images = sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not images:
+    if not images and not may_be_empty:
         raise DataError(
             f"there is no image in {folder}",
             hint=f"Looked below it for {', '.join(sorted(IMAGE_SUFFIXES))}.",
@@ -164,6 +205,35 @@ def _too_large(name: str) -> DataError:
         f"{name}: claims more than {MAX_PIXELS // 1_000_000} million pixels",
         hint="Make it smaller with an image editor, if it really is an image.",
     )
+
+
+def _is_heif(source: Path | bytes | BinaryIO | io.BytesIO) -> bool:
+    """Say whether a file that Pillow does not know is a phone's HEIC photo, by its first bytes."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            head = file.read(12)
+    elif isinstance(source, bytes):
+        head = source[:12]
+    else:
+        source.seek(0)
+        head = source.read(12)
+        source.seek(0)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _open_heif(source: Path | bytes | BinaryIO | io.BytesIO, name: str) -> Image.Image:
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415 - an extra, for few
+    except ImportError:
+        raise DataError(
+            f"{name}: a HEIC photo, which takes one more package to read",
+            hint="pip install 'pgseg[heic]'",
+        ) from None
+    register_heif_opener()
+    try:
+        return open_header(source)
+    except Exception as error:
+        raise _unreadable(name, error) from error
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

@@ -9,7 +9,6 @@ from typing import TypedDict
 from jaxtyping import Integer
 from torch import Tensor
 
-from pgseg_core.checkpoint.store import WEIGHTS
 from pgseg_core.comm import Collectives
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.errors import ConfigError, DataError
@@ -30,6 +29,7 @@ from pgseg_core.evaluation.runner import SegmentationResult, evaluate_segmentati
 from pgseg_core.evaluation.sweep import GRID, threshold_curve
 from pgseg_core.evaluation.uncertainty import Interval, miou_interval
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.weights import WEIGHTS
 
 OnProgress = Callable[[int, int], None]
 OnAnswer = Callable[[int, SegmentationSample, Integer[Tensor, "h w"]], None]

@@ -65,3 +65,18 @@ class SegmentOptions:
             raise ConfigError(
                 f"size {self.size} is out of range", hint=f"Take 16 to {MOST_SHORT_SIDE} pixels."
             )
+
+
+def parse_scales(value: str) -> tuple[float, ...]:
+    """Read relative sizes between commas: 0.75,1,1.25.
+
+    Raises:
+        ConfigError: Something is no number.
+    """
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"scales '{value}' cannot be read",
+            hint="Take numbers from 0.1 to 8 between commas: 0.75,1,1.25",
+        ) from None

@@ -1,6 +1,6 @@
 """Images and class names in, a label for every pixel out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack, overload
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from pgseg_core.checkpoint import find_weights, load_checkpoint
+from pgseg_core.checkpoint import load_checkpoint
 from pgseg_core.config import InferenceConfig
 from pgseg_core.data.transforms import normalise
 from pgseg_core.device import find_device
@@ -27,8 +27,12 @@ from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import ClassName, Vocabulary
+from pgseg_core.weights import find_weights
 
-Classes = ClassBank | Vocabulary | Sequence[str]
+Chooser = Callable[[GroupField], ClassBank]
+"""Chooses what to look for once it has seen what the network says of the photo."""
+
+Classes = ClassBank | Chooser | Vocabulary | Sequence[str]
 """What to look for; a `ClassBank` from `embed_classes` saves time over many photos."""
 
 PHOTOS_AT_ONCE = 8
@@ -77,7 +81,8 @@ class Segmenter:
         """Load weights.
 
         Args:
-            weights: A checkpoint or run folder; the newest run under `runs/` when None.
+            weights: A checkpoint or run folder, or the name of weights that `pgseg models` lists;
+                when None the bundled ones, and without those the newest run under `runs/`.
             device: `auto`, `cpu`, `cuda` or `mps`; or a device of torch.
 
         Raises:
@@ -172,32 +177,38 @@ class Segmenter:
             DataError: The class list is wrong.
         """
         options = options or SegmentOptions()
-        bank = classes if isinstance(classes, ClassBank) else self.embed_classes(classes)
+        if isinstance(classes, Vocabulary | Sequence):
+            classes = self.embed_classes(classes)
         for company in self._companies(photos):
-            for photo, field in zip(
-                company, self.score_fields(company, bank, options), strict=True
-            ):
+            answers = self._answers(company, classes, options)
+            for photo, (field, bank) in zip(company, answers, strict=True):
                 yield _label(photo, field, bank, options)
 
     @torch.inference_mode()
-    def score_fields(
-        self, photos: Sequence[Image.Image], bank: ClassBank, options: SegmentOptions
-    ) -> list[ScoreField]:
+    def _answers(
+        self, photos: Sequence[Image.Image], classes: ClassBank | Chooser, options: SegmentOptions
+    ) -> list[tuple[ScoreField, ClassBank]]:
         """Return every photo's class scores at the size it is read at (steps 1 to 6)."""
         readings = [self._readings(photo, options) for photo in photos]
-        flat = [reading for own in readings for reading in own]
-        seen = iter(self.group_fields([reading.pixels for reading in flat]))
+        seen = iter(self.group_fields([each.pixels for own in readings for each in own]))
         limit = options.threshold if options.background else None
-        fields = []
+        answers = []
         for own in readings:
-            height, width = own[0].pixels.shape[1:]
-            parts = (
-                self._scored(field.mirrored() if reading.mirrored else field, bank, limit, options)
+            pixels = own[0].pixels
+            fields = [
+                field.mirrored() if reading.mirrored else field
                 for reading, field in zip(own, seen, strict=False)
-            )
-            field = next(parts) if len(own) == 1 else average(parts, size=(height, width))
-            fields.append(REFINEMENTS[options.refine](own[0].pixels, field))
-        return fields
+            ]
+            bank = classes if isinstance(classes, ClassBank) else classes(fields[0])
+            parts = [self._scored(field, bank, limit, options.top_k) for field in fields]
+            size = (pixels.shape[1], pixels.shape[2])
+            field = parts[0] if len(parts) == 1 else average(parts, size=size)
+            answers.append((REFINEMENTS[options.refine](pixels, field), bank))
+        return answers
+
+    def look(self, photo: Image.Image, options: SegmentOptions | None = None) -> GroupField:
+        """Encode a photo, read once: what the network says before any class is named."""
+        return self.group_field(self._readings(photo, options or SegmentOptions())[0].pixels)
 
     def score_field(
         self,
@@ -215,7 +226,7 @@ class Segmenter:
             threshold: Adds a background class in front when not None.
             top_k: How many classes one window may show.
         """
-        return self._scored(self.group_field(pixels), bank, threshold, SegmentOptions(top_k=top_k))
+        return self._scored(self.group_field(pixels), bank, threshold, top_k)
 
     def group_field(self, pixels: Float[Tensor, "3 h w"]) -> GroupField:
         """Encode a resized photo window by window: where its groups are, and what they say.
@@ -239,10 +250,10 @@ class Segmenter:
 
     @torch.inference_mode()
     def _scored(
-        self, field: GroupField, bank: ClassBank, limit: float | None, options: SegmentOptions
+        self, field: GroupField, bank: ClassBank, limit: float | None, top_k: int
     ) -> ScoreField:
         vectors, scale = bank.vectors, self.encoders.scale()
-        scores = class_scores(field.groups, field.images, vectors, scale, top_k=options.top_k)
+        scores = class_scores(field.groups, field.images, vectors, scale, top_k=top_k)
         return field.scored(scores if limit is None else with_background(scores, limit))
 
     def _readings(self, photo: Image.Image, options: SegmentOptions) -> list[_Reading]:

@@ -6,7 +6,7 @@ Each set is a text file under `prompts/`, one template a line, `{}` where the cl
 from importlib import resources
 from pathlib import Path
 
-from pgseg_core.errors import DataError
+from pgseg_core.errors import DataError, did_you_mean
 
 BUILTIN_TEMPLATES = ("simple", "subset", "full")
 """`simple`: one template (protocol groupvit). `subset`: nine (protocol tcl). `full`: CLIP's 80."""
@@ -35,7 +35,7 @@ def load_templates(source: str | Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"templates: '{name}' is neither a built-in set nor a readable text file",
-            hint=f"Built in: {', '.join(BUILTIN_TEMPLATES)}. "
+            hint=f"{did_you_mean(name, BUILTIN_TEMPLATES, what='Built in')}. "
             f"Or a file with one template a line, such as: a photo of a {PLACE}.",
         ) from error
     return parse_templates(text, name=name)

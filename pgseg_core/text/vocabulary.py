@@ -12,8 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgseg_core.errors import DataError
+from pgseg_core.errors import DataError, did_you_mean
 from pgseg_core.vocabularies import BUILTIN_VOCABULARIES, vocabulary_text
+
+ALIASES = {"coco": "coco-object", "ade": "ade20k", "voc": "voc12", "voc20": "voc12"}
+"""Shorter names of `BUILTIN_VOCABULARIES`."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Vocabulary:
         if unknown:
             raise DataError(
                 f"no class called {_shown(unknown)} in this vocabulary",
-                hint=f"It has: {', '.join(self.names)}",
+                hint=did_you_mean(unknown[0], self.names, what="It has"),
             )
         return Vocabulary(tuple(known[_key(name)] for name in wanted))
 
@@ -116,10 +119,12 @@ def builtin_vocabulary(name: str) -> Vocabulary:
     Raises:
         DataError: There is none of that name.
     """
+    name = ALIASES.get(name, name)
     if name not in BUILTIN_VOCABULARIES:
+        hint = did_you_mean(name, BUILTIN_VOCABULARIES, what="Built in")
         raise DataError(
             f"no built-in vocabulary called '{name}'",
-            hint=f"Built in: {', '.join(BUILTIN_VOCABULARIES)}. Or give a file: @classes.txt",
+            hint=f"{hint}. Or give a file: @classes.txt",
         )
     return parse_class_lines(vocabulary_text(name).splitlines(), where=f"{name}.txt")
 

@@ -18,11 +18,12 @@ from tensorboard.summary import Writer
 
 from pgseg_core.atomic import whole_file, whole_folder
 from pgseg_core.checkpoint import list_checkpoints, write_checkpoint
-from pgseg_core.checkpoint.store import CHECKPOINTS, load_checkpoint
+from pgseg_core.checkpoint.store import load_checkpoint
 from pgseg_core.comm import Collectives, LocalCollectives
 from pgseg_core.config import Config, config_values, load_config
 from pgseg_core.errors import CheckpointError, ConfigError
 from pgseg_core.train.protocols import Engine
+from pgseg_core.weights import CHECKPOINTS
 
 CONFIG, LOG, CURVES = "config.yaml", "log.jsonl", "tensorboard"
 

@@ -1,0 +1,120 @@
+"""What `pgseg segment` and `pgseg explain` ask for in common: which classes, and how."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pgseg_cli.console import say
+from pgseg_core.errors import ConfigError, nearest_name
+
+if TYPE_CHECKING:
+    from pgseg_core.inference.classes import ClassBank
+    from pgseg_core.inference.options import SegmentOptions
+    from pgseg_core.inference.segmenter import Chooser, Segmenter
+    from pgseg_core.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Question:
+    """Classes before a model, ready to be asked."""
+
+    segmenter: "Segmenter"
+    classes: "ClassBank | Chooser"
+    plain: dict[str, Any]
+    """The question as plain values."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Classes and options, checked before any weights are read."""
+
+    vocabulary: "Vocabulary"
+    suggestions: int | None
+    """How many of the classes are taken for each photo; None takes all."""
+    templates: str
+    options: "SegmentOptions"
+
+    def open(self, weights: Path | None, device: str) -> Question:
+        """Load the weights and embed the classes."""
+        from pgseg_core.inference.segmenter import Segmenter
+        from pgseg_core.inference.suggest import Suggester
+        from pgseg_core.results.job import plain_options
+
+        segmenter = Segmenter.load(weights, device=device)
+        say(f"weights: {segmenter.origin}")
+        bank = segmenter.embed_classes(self.vocabulary, templates=self.templates)
+        wordings = zip(self.vocabulary.names, self.vocabulary.prompts, strict=True)
+        plain = {
+            "weights": segmenter.origin,
+            "classes": None if self.suggestions else {n: list(words) for n, words in wordings},
+            "suggestions": self.suggestions,
+            "templates": self.templates,
+            **plain_options(self.options),
+        }
+        chosen = Suggester(bank, self.suggestions) if self.suggestions else bank
+        return Question(segmenter, chosen, plain)
+
+
+def ask(
+    classes: str | None,
+    vocab: str | None,
+    suggestions: int | None,
+    *,
+    templates: str,
+    background: bool,
+    threshold: float | None,
+    top_k: int,
+    refine: str,
+    scale: str,
+    flip: bool,
+    size: int | None,
+) -> Asked:
+    """Check the options of a call.
+
+    Raises:
+        ConfigError: No classes, too many kinds of them, or an option out of range.
+        DataError: The class list is wrong.
+    """
+    from pgseg_core.inference.options import SegmentOptions, parse_scales
+    from pgseg_core.text.templates import load_templates
+
+    load_templates(templates)
+    options = SegmentOptions(
+        background=background,
+        threshold=0.95 if threshold is None else threshold,
+        top_k=top_k,
+        refine=refine,
+        scales=parse_scales(scale),
+        flip=flip,
+        size=size,
+    )
+    if threshold is not None and not background:
+        say("--threshold says what is background: it counts with --background only")
+    vocabulary = _vocabulary(classes, vocab, suggestions is not None)
+    if len(vocabulary) == 1 and not background:
+        say("one class without --background covers the whole photo")
+    return Asked(vocabulary, suggestions, templates, options)
+
+
+def _vocabulary(classes: str | None, vocab: str | None, suggest: bool) -> "Vocabulary":
+    from pgseg_core.inference.suggest import large_vocabulary
+    from pgseg_core.text.vocabulary import builtin_vocabulary, load_vocabulary
+    from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
+
+    if classes is not None and vocab is not None:
+        raise ConfigError("-c and --vocab both name classes", hint="Keep one of them.")
+    if vocab is not None:
+        return builtin_vocabulary(vocab)
+    if classes is not None:
+        vocabulary = load_vocabulary(classes)
+        near = nearest_name(classes, BUILTIN_VOCABULARIES)
+        if near and len(vocabulary) == 1:
+            say(f"'{classes}' is taken for a class; the built-in list is --vocab {near}")
+        return vocabulary
+    if suggest:
+        return large_vocabulary()
+    raise ConfigError(
+        "no classes named",
+        hint='Name them (-c "sky,road"), take a built-in list (--vocab voc12), or let pgseg '
+        "suggest some (--suggest).",
+    )

@@ -1,0 +1,39 @@
+"""What the shell may complete: names of weights, lists, formats. Reads folder names, no more."""
+
+from collections.abc import Iterator
+
+FORMATS = ("coco", "labelme", "geojson", "npz", "png")
+REFINEMENTS = ("none", "pamr", "crf")
+TEMPLATES = ("simple", "subset", "full")
+"""Names that live beside heavy imports elsewhere; a test holds them together."""
+
+
+def complete_weights(incomplete: str) -> Iterator[str]:
+    """Complete names of bundled weights and runs here; the shell itself completes paths."""
+    from pgseg_core.weights import list_weights
+
+    names = (str(card.path) if card.kind == "run" else card.name for card in list_weights())
+    return (name for name in names if name.startswith(incomplete))
+
+
+def complete_vocabularies(incomplete: str) -> Iterator[str]:
+    """Complete names of built-in class lists."""
+    from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
+
+    return (name for name in ("coco", *BUILTIN_VOCABULARIES) if name.startswith(incomplete))
+
+
+def complete_formats(incomplete: str) -> Iterator[str]:
+    """Complete the last of several formats between commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return (f"{before}{comma}{name}" for name in FORMATS if name.startswith(last))
+
+
+def complete_refinements(incomplete: str) -> Iterator[str]:
+    """Complete names of refinements."""
+    return (name for name in REFINEMENTS if name.startswith(incomplete))
+
+
+def complete_templates(incomplete: str) -> Iterator[str]:
+    """Complete names of built-in template sets."""
+    return (name for name in TEMPLATES if name.startswith(incomplete))

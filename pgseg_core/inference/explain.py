@@ -1,0 +1,148 @@
+"""Why a class won or lost in a photo: rank, best group, threshold; and what could be changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from pgseg_core.inference.affinity import class_scores
+from pgseg_core.inference.classes import BACKGROUND, ClassBank
+from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.inference.windows import GroupField
+
+
+@dataclass(frozen=True)
+class ClassReason:
+    """One class in one photo."""
+
+    name: str
+    share: float
+    """Of the photo, as segmented."""
+    rank: int
+    """Its best place, from 1, among all classes by how well they fit a window as a whole."""
+    windows: int
+    """In how many windows it was among the best `top_k`, without which it cannot win."""
+    score: float
+    """Its score in the group where it is best."""
+    group_share: float
+    """Share of the photo that lies in this group."""
+    winner: str
+    """What this group became: the class itself, another, or background."""
+    winner_score: float
+    """Score of the class that is best in this group."""
+    reason: str
+    """In words."""
+    advice: str
+    """What to type to change it; empty where it was found."""
+
+
+def explain(
+    segmenter: Segmenter, photo: Image.Image, bank: ClassBank, options: SegmentOptions
+) -> list[ClassReason]:
+    """Return each class's reason, in the order of the classes.
+
+    Scores are those of the photo read once, without further scales or its mirror image.
+
+    Args:
+        segmenter: The model.
+        photo: RGB.
+        bank: The classes.
+        options: How they are asked for.
+    """
+    (found,) = segmenter.stream([photo], bank, options)
+    shares = dict(zip(found.names, found.shares, strict=True))
+    field = segmenter.look(photo, options)
+    return explain_field(field, segmenter.encoders.scale(), bank, options, shares)
+
+
+def explain_field(
+    field: GroupField,
+    scale: Float[Tensor, ""],
+    bank: ClassBank,
+    options: SegmentOptions,
+    shares: dict[str, float],
+) -> list[ClassReason]:
+    """Return each class's reason (see `explain`).
+
+    Args:
+        field: What the encoder saw.
+        scale: 1 / temperature of the contrastive loss.
+        bank: The classes.
+        options: How they were asked for.
+        shares: What came of it: each class's share of the photo.
+    """
+    whole = F.normalize(field.images, dim=-1) @ bank.vectors.mT  # (n, c)
+    ranks = whole.argsort(dim=-1, descending=True).argsort(dim=-1) + 1
+    scores = class_scores(field.groups, field.images, bank.vectors, scale, top_k=options.top_k)
+    sizes = field.maps.mean(dim=(1, 2)).reshape(scores.shape[:2])  # (n, g)
+    limits = scores.amax(dim=(1, 2)).clamp(max=options.threshold if options.background else 0)
+    shown = scores.masked_fill((sizes == 0)[..., None], -1)
+    reasons = []
+    for place, name in enumerate(bank.names):
+        at = int(shown[..., place].argmax())
+        window, group = divmod(at, scores.shape[1])
+        winner = int(scores[window, group].argmax())
+        winner_score = float(scores[window, group, winner])
+        below = winner_score < float(limits[window])
+        seen = _Seen(
+            name=name,
+            share=shares[name],
+            rank=int(ranks[:, place].min()),
+            windows=int((ranks[:, place] <= options.top_k).sum()),
+            score=float(scores[window, group, place]),
+            group_share=float(sizes[window, group]),
+            winner=BACKGROUND if below else bank.names[winner],
+            winner_score=winner_score,
+        )
+        reason, advice = _words(seen, bank.names, options, rival=bank.names[winner])
+        reasons.append(ClassReason(**vars(seen), reason=reason, advice=advice))
+    return reasons
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The numbers of a `ClassReason`."""
+
+    name: str
+    share: float
+    rank: int
+    windows: int
+    score: float
+    group_share: float
+    winner: str
+    winner_score: float
+
+
+def _words(
+    seen: _Seen, names: Sequence[str], options: SegmentOptions, *, rival: str
+) -> tuple[str, str]:
+    if seen.share > 0:
+        return f"found: its best group holds {seen.group_share:.0%} of the photo", ""
+    if seen.windows == 0:
+        return (
+            f"place {seen.rank} of {len(names)} for the photo as a whole, and only the best "
+            f"{options.top_k} may be found",
+            f"--top-k {seen.rank}, or fewer classes",
+        )
+    if rival != seen.name:
+        return (
+            f"its best group ({seen.group_share:.0%} of the photo) is rather {rival}: "
+            f"{seen.winner_score:.2f} against {seen.score:.2f}",
+            f"leave out {rival}, or give {seen.name} more wordings in a file: -c @classes.txt",
+        )
+    if seen.winner == BACKGROUND:
+        lower = max(0.0, int(seen.score * 100 - 1) / 100)
+        return (
+            f"the best class of its group, but {seen.score:.2f} is below the threshold "
+            f"{options.threshold:g}",
+            f"--threshold {lower:g}, or --no-background",
+        )
+    return (
+        f"best in a group that holds {seen.group_share:.1%} of the photo, where other windows or "
+        "refinement saw something else",
+        "--size with a larger number, or --refine none",
+    )

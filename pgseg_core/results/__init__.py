@@ -1,0 +1,1 @@
+"""A segmented photo on disk: pictures, masks, numbers, and the formats of other programs."""

@@ -1,0 +1,194 @@
+"""Many photos to a folder of results: decoding, network and writing side by side.
+
+One photo that cannot be read never stops the others; a folder that cannot be written does.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pgseg_core.atomic import whole_file
+from pgseg_core.errors import DataError
+from pgseg_core.inference.decode import Decoded, decode_ahead
+from pgseg_core.inference.inputs import Photo
+from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.segmentation import Segmentation
+from pgseg_core.inference.segmenter import Classes, Segmenter
+from pgseg_core.results.coco import merge_datasets
+from pgseg_core.results.files import finished_record, write_result
+from pgseg_core.results.gallery import Entry, keep_thumbnails, write_gallery
+
+ANNOTATIONS = "_annotations.coco.json"
+"""All photos' annotations in one file."""
+PIXELS_BEHIND = 60_000_000
+"""Writing may lag behind by at most so many pixels, save that one photo always may."""
+_WRITERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be done with each photo."""
+
+    classes: Classes
+    """What to look for."""
+    options: SegmentOptions
+    """How."""
+    out: Path
+    """The folder of all results."""
+    question: dict[str, Any]
+    """How the photos are asked, as plain values: `weights`, and all that `resume` compares."""
+    formats: tuple[str, ...] = ()
+    resume: bool = False
+    """Whether photos that an earlier run finished are left as they are."""
+    gallery: bool = True
+    """Whether a page of all photos is written."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the photos."""
+
+    entries: list[Entry] = field(default_factory=list)
+    """Results in the order of the photos, earlier ones among them."""
+    skipped: list[tuple[Photo, DataError]] = field(default_factory=list)
+    resumed: int = 0
+    """How many an earlier run had finished."""
+    page: Path | None = None
+    """The gallery."""
+
+
+def plain_options(options: SegmentOptions) -> dict[str, Any]:
+    """Return the options as JSON has them; the threshold only where it counts."""
+    values = {**asdict(options), "scales": list(options.scales)}
+    return values if options.background else {**values, "threshold": None}
+
+
+def run_job(
+    segmenter: Segmenter,
+    photos: Sequence[Photo],
+    job: Job,
+    on_photo: Callable[[int, str], None] | None = None,
+) -> Outcome:
+    """Segment photos and write their results.
+
+    Args:
+        segmenter: The model.
+        photos: From `find_photos`.
+        job: What to look for, and where the results go.
+        on_photo: Told after each photo how many are done, and its name.
+
+    Raises:
+        DataError: The folder cannot be written, or the class list is wrong.
+    """
+    records: dict[Path, dict[str, Any]] = {}
+    if job.resume:
+        for photo in photos:
+            stem = job.out / photo.stem
+            record = finished_record(stem, job.question, job.formats, _file(photo))
+            if record is not None:
+                records[photo.stem] = record
+    resumed = len(records)
+    skipped: list[tuple[Photo, DataError]] = []
+
+    def tell(name: str) -> None:
+        if on_photo is not None:
+            on_photo(len(records) + len(skipped), name)
+
+    waiting: deque[tuple[Photo, Image.Image]] = deque()
+
+    def readable(decoded: Iterator[Decoded]) -> Iterator[Image.Image]:
+        for photo, image in decoded:
+            if isinstance(image, DataError):
+                skipped.append((photo, image))
+                tell(photo.name)
+            else:
+                waiting.append((photo, image))
+                yield image
+
+    todo = [photo for photo in photos if photo.stem not in records]
+    with _Writers() as writers:
+        for found in segmenter.stream(readable(decode_ahead(todo)), job.classes, job.options):
+            photo, image = waiting.popleft()
+            for stem, record in writers.submit(photo, image, found, job):
+                records[stem] = record
+                tell(photo.name)
+        records |= dict(writers.rest())
+    tell("")
+    entries = [
+        Entry(job.out / photo.stem, records[photo.stem])
+        for photo in photos
+        if photo.stem in records
+    ]
+    page = None
+    if job.gallery and entries:
+        problems = [error.message for _, error in skipped]
+        page = write_gallery(entries, job.out, skipped=problems)
+    if "coco" in job.formats and len(photos) > 1:
+        _merge(entries, job.out / ANNOTATIONS)
+    return Outcome(entries, skipped, resumed, page)
+
+
+Written = tuple[Path, dict[str, Any]]
+
+
+class _Writers:
+    """Threads that write results, a few behind the network."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
+        self._open: deque[tuple[int, Future[Written]]] = deque()
+
+    def __enter__(self) -> "_Writers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(
+        self, photo: Photo, image: Image.Image, found: Segmentation, job: Job
+    ) -> Iterator[Written]:
+        """Begin to write a photo's results; yields those that had to be finished before."""
+        pixels = image.width * image.height
+        while self._open and sum(each for each, _ in self._open) + pixels > PIXELS_BEHIND:
+            yield self._open.popleft()[1].result()
+        while self._open and self._open[0][1].done():
+            yield self._open.popleft()[1].result()
+        self._open.append((pixels, self._pool.submit(_write, photo, image, found, job)))
+
+    def rest(self) -> Iterator[Written]:
+        """Yield all that is left."""
+        while self._open:
+            yield self._open.popleft()[1].result()
+
+
+def _write(photo: Photo, image: Image.Image, found: Segmentation, job: Job) -> Written:
+    stem = job.out / photo.stem
+    about = {"image": photo.name, "weights": job.question["weights"], "question": job.question}
+    if job.gallery:
+        keep_thumbnails(image, found.labels, stem, job.out)
+    written = write_result(image, found, stem, about, formats=job.formats, file=_file(photo))
+    return photo.stem, written.record
+
+
+def _file(photo: Photo) -> Path | None:
+    return photo.source if isinstance(photo.source, Path) else None
+
+
+def _merge(entries: Sequence[Entry], path: Path) -> None:
+    """Put all photos' annotations into one file; images are named by their place in the folder."""
+    parts = []
+    for entry in entries:
+        part = json.loads(Path(entry.record["formats"]["coco"]).read_text("utf-8"))
+        suffix = Path(part["images"][0]["file_name"]).suffix
+        place = entry.stem.relative_to(path.parent)
+        name = place.as_posix() if place.suffix == suffix else f"{place.as_posix()}{suffix}"
+        part["images"][0]["file_name"] = name
+        parts.append(part)
+    with whole_file(path) as file:
+        file.write_text(json.dumps(merge_datasets(parts), ensure_ascii=False) + "\n", "utf-8")

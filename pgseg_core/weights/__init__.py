@@ -1,0 +1,25 @@
+"""Weights by name; those that ship with pgseg lie in folders beside this file."""
+
+from pgseg_core.weights.catalogue import (
+    CARD,
+    CHECKPOINTS,
+    RUNS,
+    WEIGHTS,
+    WeightsCard,
+    cache_folder,
+    find_weights,
+    list_checkpoints,
+    list_weights,
+)
+
+__all__ = [
+    "CARD",
+    "CHECKPOINTS",
+    "RUNS",
+    "WEIGHTS",
+    "WeightsCard",
+    "cache_folder",
+    "find_weights",
+    "list_checkpoints",
+    "list_weights",
+]

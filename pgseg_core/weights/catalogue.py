@@ -1,0 +1,157 @@
+"""Weights by name: those that ship with pgseg, those kept for this user, and the runs here.
+
+Only folders and small files are read, so that a list of them, or a shell's completion, is instant.
+
+Bundled weights lie in `pgseg_core/weights/NAME/`, kept ones in `~/.cache/pgseg/weights/NAME/` (or
+below `PGSEG_CACHE`): a checkpoint folder with a `card.json` that says what they are.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pgseg_core.errors import CheckpointError, did_you_mean
+
+WEIGHTS = "model.safetensors"
+"""The file that makes a folder a checkpoint."""
+CHECKPOINTS, RUNS = "checkpoints", "runs"
+CARD = "card.json"
+DEFAULT = "default"
+"""Key of a card: true for the bundled weights that are taken when none are named."""
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """Weights that can be named, and what is known of them."""
+
+    name: str
+    path: Path
+    """Checkpoint or run folder."""
+    kind: str
+    """`bundled`, `cached` or `run`."""
+    size: int
+    """Bytes of the weights."""
+    licence: str = ""
+    training_data: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    """What was measured, by a few words: {"VOC12 mIoU": 0.41}."""
+    about: str = ""
+    default: bool = False
+
+
+def bundled_folder() -> Path:
+    """Return where the weights lie that ship with pgseg."""
+    return Path(str(resources.files("pgseg_core"))) / "weights"
+
+
+def cache_folder() -> Path:
+    """Return where weights lie that are kept for this user."""
+    own = os.environ.get("PGSEG_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return (Path(own) if own else Path(home) / "pgseg") / "weights"
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Return a run folder's checkpoints, oldest first."""
+    return sorted(p for p in (run / CHECKPOINTS).glob("step-*") if (p / WEIGHTS).is_file())
+
+
+def list_weights() -> list[WeightsCard]:
+    """Return all weights that have a name: bundled, then cached, then runs here, newest first."""
+    cards = [
+        card
+        for kind, folder in (("bundled", bundled_folder()), ("cached", cache_folder()))
+        for path in sorted(folder.glob("*/"))
+        if (path / WEIGHTS).is_file() and (card := _card(path, kind))
+    ]
+    return cards + [_run_card(run) for run in _runs()]
+
+
+def find_weights(weights: str | Path | None) -> Path:
+    """Return the folder that is meant.
+
+    Named ones are a path, or a name that `list_weights` knows (bundled before cached before runs).
+    When none are named: the bundled default, else the newest run under `runs/`.
+
+    Raises:
+        CheckpointError: There is nothing of that name, or nothing at all.
+    """
+    if weights is not None:
+        return _named(str(weights))
+    cards = list_weights()
+    bundled = [card for card in cards if card.kind == "bundled"]
+    chosen = [card for card in bundled if card.default] or [c for c in cards if c.kind == "run"]
+    if not chosen:
+        raise CheckpointError(
+            f"no weights named, and no run under {RUNS}/ in this folder",
+            hint="Train a model (pgseg train), or name one: --weights runs/...",
+        )
+    return chosen[0].path
+
+
+def _named(name: str) -> Path:
+    if Path(name).exists():
+        return Path(name)
+    cards = list_weights()
+    for card in cards:
+        if card.name == name:
+            return card.path
+    known = [card.name if card.kind != "run" else str(card.path) for card in cards]
+    hint = did_you_mean(name, known, what="Known")
+    raise CheckpointError(
+        f"{name}: no such weights",
+        hint=f"{hint}. Or train some: pgseg train".removeprefix(". "),
+    )
+
+
+def _card(path: Path, kind: str) -> WeightsCard:
+    """Read what a folder's card says; weights without a card are known by their name alone."""
+    try:
+        values: dict[str, Any] = json.loads((path / CARD).read_text("utf-8"))
+        scores = {str(name): float(score) for name, score in values.get("scores", {}).items()}
+    except FileNotFoundError:
+        values, scores = {}, {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path / CARD} cannot be read ({error})", hint="Put it right, or take it away."
+        ) from None
+    return WeightsCard(
+        name=path.name,
+        path=path,
+        kind=kind,
+        size=(path / WEIGHTS).stat().st_size,
+        licence=str(values.get("licence", "")),
+        training_data=str(values.get("training_data", "")),
+        scores=scores,
+        about=str(values.get("about", "")),
+        default=kind == "bundled" and bool(values.get(DEFAULT, False)),
+    )
+
+
+def _runs() -> list[Path]:
+    """Return the runs here that have a checkpoint, the newest first."""
+    runs = [folder for folder in Path(RUNS).glob("*") if list_checkpoints(folder)]
+    return sorted(runs, key=lambda run: -list_checkpoints(run)[-1].stat().st_mtime)
+
+
+def _run_card(run: Path) -> WeightsCard:
+    newest = list_checkpoints(run)[-1]
+    return WeightsCard(
+        name=run.name,
+        path=run,
+        kind="run",
+        size=(newest / WEIGHTS).stat().st_size,
+        training_data=_trained_on(newest),
+        about=newest.name,
+    )
+
+
+def _trained_on(checkpoint: Path) -> str:
+    try:
+        config = json.loads((checkpoint / "config.json").read_text("utf-8"))
+        return str(config["data"]["shards"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
