@@ -48,5 +48,27 @@ def whole_folder(path: Path, *, temporary: Path | None = None) -> Iterator[Path]
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed have left of unfinished files in a folder."""
+    for path in folder.glob(".*.tmp"):
+        process = path.name.removesuffix(".tmp").rpartition(".")[2]
+        if process.isdigit() and not _runs(int(process)):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Say whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs, and is another user's
+        return True
+    return True
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -68,7 +68,7 @@ def write_result(
         photo, segmentation.labels, segmentation.names, background=segmentation.background
     )
     indexed = index_mask(segmentation.labels, background=segmentation.background)
-    result = Result(photo, segmentation, file, stem, str(about.get("image", stem.name)))
+    result = Result(photo, segmentation, file, stem)
     try:
         for path, picture in ((overlay, drawn), (mask, indexed)):
             with whole_file(path) as temporary:

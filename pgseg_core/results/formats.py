@@ -27,8 +27,6 @@ class Result:
     """Where the photo came from; None where that is no file of its own."""
     stem: Path
     """Path of the results without an ending."""
-    name: str
-    """What the photo is called."""
 
 
 Write = Callable[[Result], Path]
@@ -50,7 +48,7 @@ def parse_formats(values: Sequence[str]) -> tuple[str, ...]:
 
 def _coco(result: Result) -> Path:
     found = result.segmentation
-    name = result.file.name if result.file else result.name
+    name = result.file.name if result.file else result.stem.name
     values = coco_dataset(found.labels, found.names, file_name=name, background=found.background)
     return _json(result, "coco", values)
 

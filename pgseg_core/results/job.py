@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from pgseg_core.atomic import whole_file
+from pgseg_core.atomic import remove_leftovers, whole_file
 from pgseg_core.errors import DataError
 from pgseg_core.inference.decode import Decoded, decode_ahead
 from pgseg_core.inference.inputs import Photo
@@ -22,7 +22,7 @@ from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.inference.segmenter import Classes, Segmenter
 from pgseg_core.results.coco import merge_datasets
 from pgseg_core.results.files import finished_record, write_result
-from pgseg_core.results.gallery import Entry, keep_thumbnails, write_gallery
+from pgseg_core.results.gallery import PICTURES, Entry, keep_thumbnails, write_gallery
 
 ANNOTATIONS = "_annotations.coco.json"
 """All photos' annotations in one file."""
@@ -93,6 +93,10 @@ def run_job(
             record = finished_record(stem, job.question, job.formats, _file(photo))
             if record is not None:
                 records[photo.stem] = record
+        for folder in {
+            (base / photo.stem).parent for photo in photos for base in (job.out, job.out / PICTURES)
+        }:
+            remove_leftovers(folder)
     resumed = len(records)
     skipped: list[tuple[Photo, DataError]] = []
 

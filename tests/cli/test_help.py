@@ -13,7 +13,8 @@ from pgseg_core.config import load_config, preset_names
 COMMANDS = [
     [], ["data"], ["data", "prepare"], ["data", "scenes"],
     ["data", "merge"], ["data", "verify"], ["data", "stats"], ["train"], ["segment"],
-    ["eval"], ["eval", "compare"], ["viz"], ["viz", "prototypes"], ["convert"], ["backends"],
+    ["explain"], ["models"], ["eval"], ["eval", "compare"], ["viz"], ["viz", "prototypes"],
+    ["convert"], ["backends"],
 ]  # fmt: skip
 HEAVY = ("torch", "torchvision", "open_clip", "webdataset", "scipy", "PIL", "numpy", "matplotlib")
 ROOT = Path(__file__).parents[2]
