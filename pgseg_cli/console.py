@@ -51,6 +51,11 @@ def print_table(
     messages.print(table)
 
 
+def share_text(share: float) -> str:
+    """Write a share from 0 to 1: one digit, and never 0 for what is there."""
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def print_json(values: Any) -> None:
     """Print data on standard output."""
     sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")

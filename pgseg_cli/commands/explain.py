@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pgseg_cli.commands.asking import ask
-from pgseg_cli.console import print_json, print_table, say
+from pgseg_cli.console import print_json, print_table, say, share_text
 from pgseg_cli.options import (
     Background,
     Classes,
@@ -62,7 +62,7 @@ def explain(
         (
             each.name,
             f"{each.winner} {each.winner_score:.2f}",
-            f"{each.share:.1%}",
+            share_text(each.share),
             f"{each.rank} of {len(reasons)}",
             f"{each.score:.2f}",
         )

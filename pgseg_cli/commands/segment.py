@@ -8,7 +8,7 @@ import typer
 
 from pgseg_cli.commands.asking import ask
 from pgseg_cli.completion import complete_formats
-from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say
+from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say, share_text
 from pgseg_cli.options import (
     Background,
     Classes,
@@ -146,7 +146,7 @@ def _show(done: "Outcome", out: Path) -> None:
 
 def _show_one(record: dict[str, Any]) -> None:
     rows = [
-        (entry["name"], f"{entry['share']:.1%}", f"{entry['score']:.2f}")
+        (entry["name"], share_text(entry["share"]), f"{entry['score']:.2f}")
         for entry in record["classes"]
     ]
     print_table(record["image"], ("class", "share", "score"), rows)
@@ -167,7 +167,7 @@ def _summary(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str
         (
             name,
             str(len(entries)),
-            f"{sum(entry['share'] for entry in entries) / len(records):.1%}",
+            share_text(sum(entry["share"] for entry in entries) / len(records)),
             f"{sum(entry['score'] for entry in entries) / len(entries):.2f}" if entries else "",
         )
         for name, entries in order

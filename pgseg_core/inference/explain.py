@@ -121,7 +121,7 @@ def _words(
     seen: _Seen, names: Sequence[str], options: SegmentOptions, *, rival: str
 ) -> tuple[str, str]:
     if seen.share > 0:
-        return f"found: its best group holds {seen.group_share:.0%} of the photo", ""
+        return f"found, best in a group of {seen.group_share:.1%} of the photo", ""
     if seen.windows == 0:
         return (
             f"place {seen.rank} of {len(names)} for the photo as a whole, and only the best "
@@ -130,9 +130,9 @@ def _words(
         )
     if rival != seen.name:
         return (
-            f"its best group ({seen.group_share:.0%} of the photo) is rather {rival}: "
+            f"its best group ({seen.group_share:.1%} of the photo) is rather {rival}: "
             f"{seen.winner_score:.2f} against {seen.score:.2f}",
-            f"leave out {rival}, or give {seen.name} more wordings in a file: -c @classes.txt",
+            f"without {rival}, or with more wordings for {seen.name} in a file (-c @classes.txt)",
         )
     if seen.winner == BACKGROUND:
         lower = max(0.0, int(seen.score * 100 - 1) / 100)

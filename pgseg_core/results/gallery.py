@@ -100,6 +100,7 @@ def _card(entry: Entry, out: Path) -> dict[str, Any]:
         "image": record.get("image", ""),
         "width": record["width"],
         "height": record["height"],
+        "background": record["background"],
         "picture": _address(picture, out) if picture.exists() else "",
         "plan": _data_url(plan) if plan.exists() else "",
         "overlay": _address(Path(record["overlay"]), out),

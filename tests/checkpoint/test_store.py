@@ -101,7 +101,11 @@ def test_weights_default_to_the_newest_run(saved, tmp_path, monkeypatch):
         folder = tmp_path / "runs" / name / "checkpoints" / "step-0000001"
         save_checkpoint(folder, checkpoint.config, checkpoint.weights, {"step": 1})
     assert find_weights(None) == Path("runs/new")
-    assert find_weights("elsewhere") == Path("elsewhere")
+    assert find_weights("old") == Path("runs/old")
+    (tmp_path / "old").mkdir()
+    assert find_weights("old") == Path("old")
+    with pytest.raises(CheckpointError, match="elsewhere: no such weights"):
+        find_weights("elsewhere")
 
 
 def test_a_failed_save_leaves_the_old_one(saved, monkeypatch):
