@@ -18,6 +18,7 @@ from pgseg_cli.commands import (
     explain,
     models,
     segment,
+    sweep,
     train,
     viz,
 )
@@ -36,6 +37,7 @@ app.command("train")(train.train)
 app.command("segment")(segment.segment)
 app.command("explain")(explain.explain)
 app.add_typer(evaluate.app, name="eval")
+app.command("sweep")(sweep.sweep)
 app.add_typer(viz.app, name="viz")
 app.command("models")(models.models)
 app.command("convert")(convert.convert)

@@ -1,6 +1,13 @@
 """Options: what they are (`schema`), and how they are read (`load`)."""
 
-from pgseg_core.config.load import config_values, load_config, parse_config, preset_names
+from pgseg_core.config.load import (
+    Fault,
+    config_values,
+    first_fault,
+    load_config,
+    parse_config,
+    preset_names,
+)
 from pgseg_core.config.schema import (
     Config,
     DataConfig,
@@ -15,6 +22,7 @@ from pgseg_core.config.schema import (
 __all__ = [
     "Config",
     "DataConfig",
+    "Fault",
     "ImageEncoderConfig",
     "InferenceConfig",
     "ModelConfig",
@@ -22,6 +30,7 @@ __all__ = [
     "TextEncoderConfig",
     "TrainConfig",
     "config_values",
+    "first_fault",
     "load_config",
     "parse_config",
     "preset_names",

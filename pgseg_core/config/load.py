@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,18 @@ from pgseg_core.errors import ConfigError
 
 _ADAPTER = TypeAdapter(Config)
 _PRESETS = resources.files("pgseg_core.config") / "presets"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a checked mapping."""
+
+    key: str
+    """Where, with points between the levels."""
+    unknown: bool
+    """Whether there is no such key."""
+    sentence: str
+    """What is wrong with its value."""
 
 
 def preset_names() -> list[str]:
@@ -121,19 +133,29 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         raise ConfigError(f"--set {assignment}: '{text}' is not a YAML value") from None
 
 
-def _explain(error: ValidationError, origin: str) -> ConfigError:
-    """Turn pydantic's first complaint into one sentence that names the key."""
+def first_fault(error: ValidationError) -> Fault:
+    """Return pydantic's first complaint in our words."""
     detail = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        close = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.5)
-        return ConfigError(
-            f"{origin}: unknown option '{key}'", hint=f"Did you mean {close[0]}?" if close else ""
-        )
     sentence = detail["msg"].removeprefix("Value error, ")
     given = detail.get("input")
     shown = "" if isinstance(given, dict) else f" (given: {given!r})"
-    return ConfigError(f"{origin}: {key}: {sentence[:1].lower()}{sentence[1:]}{shown}")
+    return Fault(
+        key=".".join(str(part) for part in detail["loc"]),
+        unknown=detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"),
+        sentence=f"{sentence[:1].lower()}{sentence[1:]}{shown}",
+    )
+
+
+def _explain(error: ValidationError, origin: str) -> ConfigError:
+    """Turn pydantic's first complaint into one sentence that names the key."""
+    fault = first_fault(error)
+    if fault.unknown:
+        close = difflib.get_close_matches(fault.key, _known_keys(), n=1, cutoff=0.5)
+        return ConfigError(
+            f"{origin}: unknown option '{fault.key}'",
+            hint=f"Did you mean {close[0]}?" if close else "",
+        )
+    return ConfigError(f"{origin}: {fault.key}: {fault.sentence}")
 
 
 def _known_keys() -> list[str]:

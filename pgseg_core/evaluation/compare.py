@@ -85,7 +85,7 @@ def compare_reports(a: MeasuredReport, b: MeasuredReport) -> Comparison:
             + example,
             hint="Measure both on the same images, with the same --limit.",
         )
-    counts = [_dense(report) for report in (a, b)]
+    counts = [dense_counts(report) for report in (a, b)]
     for image, first, second in zip(names[0], counts[0][:, 1], counts[1][:, 1], strict=True):
         if not first.equal(second):
             raise DataError(
@@ -103,7 +103,8 @@ def compare_reports(a: MeasuredReport, b: MeasuredReport) -> Comparison:
     )
 
 
-def _dense(report: MeasuredReport) -> Counts:
+def dense_counts(report: MeasuredReport) -> Counts:
+    """Return the counts of each image for all classes."""
     counts = torch.zeros(len(report.images), 3, len(report.class_names), dtype=torch.int64)
     for place, image in enumerate(report.images):
         rows = torch.tensor([image.hits, image.target, image.predicted], dtype=torch.int64)

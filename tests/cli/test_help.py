@@ -14,7 +14,7 @@ COMMANDS = [
     [], ["data"], ["data", "prepare"], ["data", "scenes"],
     ["data", "merge"], ["data", "verify"], ["data", "stats"], ["train"], ["segment"],
     ["explain"], ["models"], ["eval"], ["eval", "compare"], ["viz"], ["viz", "prototypes"],
-    ["convert"], ["backends"],
+    ["convert"], ["backends"], ["sweep"],
 ]  # fmt: skip
 HEAVY = ("torch", "torchvision", "open_clip", "webdataset", "scipy", "PIL", "numpy", "matplotlib")
 ROOT = Path(__file__).parents[2]
