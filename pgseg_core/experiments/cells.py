@@ -21,7 +21,8 @@ from typing import Any, Literal
 import yaml
 
 from pgseg_core.atomic import whole_file
-from pgseg_core.checkpoint.store import STATE, list_checkpoints
+from pgseg_core.checkpoint import list_checkpoints
+from pgseg_core.checkpoint.store import STATE
 from pgseg_core.config import Config, config_values, load_config
 from pgseg_core.errors import ConfigError
 from pgseg_core.experiments.plan import Cell, Measurement
