@@ -240,7 +240,7 @@ def _unreadable(name: str, error: Exception) -> DataError:
     if isinstance(error, UnidentifiedImageError):
         reason = "empty, cut off, or in no format that Pillow knows"
     else:
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
     return DataError(
         f"{name}: not an image that can be read ({reason})",
         hint="Open it in a viewer and save it again as JPEG or PNG, or take it out.",
