@@ -14,7 +14,9 @@ from rich.table import Table
 from pgseg_core.errors import PgsegError
 
 Bar = Callable[[int, int, str], None]
-"""Called with (done, total, a few words beside the bar)."""
+"""Called with (done, total or 0 while it is not known, a few words beside the bar)."""
+
+_BAR_ROOM = 60  # columns that the bar and its numbers take
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -75,6 +77,9 @@ def progress_bar(what: str) -> Iterator[Bar]:
         task = bar.add_task(what, total=None, beside="")
 
         def update(done: int, total: int, beside: str = "") -> None:
-            bar.update(task, completed=done, total=total, beside=escape(beside))
+            room = max(messages.width - _BAR_ROOM, 20)
+            if len(beside) > room:
+                beside = f"{beside[: room - 1]}…"
+            bar.update(task, completed=done, total=total or None, beside=escape(beside))
 
         yield update

@@ -168,8 +168,12 @@ def prepare(
         overwrite=overwrite,
         **({} if threads is None else {"threads": threads}),
     )
-    with progress_bar("preparing") as bar:
-        prepared = prepare_pairs(sources, out, options, _Reporter(bar).report)
+    try:
+        with progress_bar("preparing") as bar:
+            prepared = prepare_pairs(sources, out, options, _Reporter(bar).report)
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on from what is in {out}")
+        raise
     show(prepared, out, json=json)
 
 
@@ -187,18 +191,25 @@ class _Reporter:
         if now - self._shown < pause and not last:
             return
         self._shown = now
-        new = standing.done - standing.resumed
-        beside = [
-            f"{new / max(now - self._began, 1e-3):,.0f}/s",
-            f"{standing.kept:,} kept, {standing.bytes / 1e6:,.0f} MB",
-        ]
-        reasons = sorted(standing.left_out.items(), key=lambda item: -item[1])
-        if reasons:
-            shown = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:_REASONS_SHOWN])
-            beside.append(f"left out: {shown}")
-        self._bar(standing.done, standing.total, " · ".join(beside))
+        if standing.reading:
+            self._began = now
+            beside = f"lines of {standing.reading} read"
+        else:
+            beside = _describe(standing, now - self._began)
+        self._bar(standing.done, standing.total, beside)
         if not messages.is_terminal and not last:
-            say(f"{standing.done:,} of {standing.total:,}: {' · '.join(beside)}")
+            of = f" of {standing.total:,}" if standing.total else ""
+            say(f"{standing.done:,}{of}: {beside}")
+
+
+def _describe(standing: "Standing", seconds: float) -> str:
+    """Say at what rate images are decided, and what became of them."""
+    rate = (standing.done - standing.resumed) / max(seconds, 1e-3)
+    words = [f"{rate:,.0f}/s", f"{standing.kept:,} kept, {standing.bytes / 1e6:,.0f} MB"]
+    reasons = sorted(standing.left_out.items(), key=lambda item: -item[1])[:_REASONS_SHOWN]
+    if reasons:
+        words.append("left out: " + ", ".join(f"{reason} {count:,}" for reason, count in reasons))
+    return " · ".join(words)
 
 
 def show(prepared: "Prepared", out: Path, *, json: bool) -> None:

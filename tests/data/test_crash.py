@@ -185,8 +185,8 @@ def test_sources_that_change_while_they_are_read(tmp_path, monkeypatch):
 
     taken = build.survey
 
-    def survey(read):
-        found = taken(read)
+    def survey(read, on_lines):
+        found = taken(read, on_lines)
         table.write_text(whole.replace("c.png\tc\n", ""))
         return found
 

@@ -27,12 +27,13 @@ class Standing:
     """How far a preparation is.
 
     Attributes:
-        done: Images decided, those of earlier runs among them.
-        total: Images in all.
+        done: Images decided, those of earlier runs among them; lines read while `reading`.
+        total: Images in all; 0 while it is not known.
         resumed: Images that earlier runs decided.
         kept: Images that this run kept.
         bytes: Size of the images that this run kept.
         left_out: How many this run left out, by reason.
+        reading: The source that is read for the first time; empty once images are decided.
     """
 
     done: int
@@ -41,6 +42,7 @@ class Standing:
     kept: int = 0
     bytes: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    reading: str = ""
 
 
 Progress = Callable[[Standing], None]
@@ -88,7 +90,7 @@ def prepare(
     if not sources:
         raise DataError("nothing to prepare", hint="Name a table or a folder of images.")
     opened = [open_source(path, options.reading, options.format) for path in sources]
-    surveys = [survey(source.read) for source in opened]
+    surveys = [survey(source.read, _tell(source, on_progress)) for source in opened]
     total = sum(found.num_images for found in surveys)
     settings = options.settings()
     header = Header(
@@ -220,6 +222,14 @@ def _without_duplicates(
         else:
             seen.add(decision.digest, decision.fingerprint)
             yield decision
+
+
+def _tell(source: Source, on_progress: Progress | None) -> Callable[[int], None]:
+    def tell(num_lines: int) -> None:
+        if on_progress is not None:
+            on_progress(Standing(num_lines, 0, reading=source.name))
+
+    return tell
 
 
 def _part(part: tuple[int, int] | None, total: int) -> Part | None:

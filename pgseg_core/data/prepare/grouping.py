@@ -21,6 +21,7 @@ from pgseg_core.errors import DataError
 ReadLines = Callable[[], Iterator[Line]]
 """Reads a source from its beginning, every time the same lines."""
 
+_LINES_BETWEEN = 10_000
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -42,8 +43,12 @@ class Survey:
     scattered: Mapping[str, tuple[str, ...]]
 
 
-def survey(read: ReadLines) -> Survey:
+def survey(read: ReadLines, on_lines: Callable[[int], None] = lambda _: None) -> Survey:
     """Pass over a source once, and a second time where lines of an image are apart.
+
+    Args:
+        read: The source.
+        on_lines: Told now and then how many lines were read.
 
     Raises:
         DataError: An image is in two splits, a split's name cannot be part of a file name, or
@@ -56,6 +61,8 @@ def survey(read: ReadLines) -> Survey:
     num_lines = 0
     for line in read():
         num_lines += 1
+        if num_lines % _LINES_BETWEEN == 0:
+            on_lines(num_lines)
         if before is None or line.split != before.split:
             _check_name(line)
         about = (line.name, line.split, line.captions, line.num_bytes())

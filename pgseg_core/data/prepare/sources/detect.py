@@ -133,7 +133,9 @@ def _look_for_shards(folder: Path, _: str | None) -> _Found | None:
 
 def _look_for_tables(folder: Path, form: str | None) -> _Found | None:
     tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
-    if form in SYNTAXES:
+    if form not in {None, *SYNTAXES}:
+        return None
+    if form is not None:
         tables = [path for path in tables if table_syntax(path) == form]
     syntaxes = {table_syntax(path) for path in tables}
     if len(tables) > 1 and syntaxes != {"parquet"}:
