@@ -65,13 +65,15 @@ def survey(read: ReadLines, on_lines: Callable[[int], None] = lambda _: None) ->
             on_lines(num_lines)
         if before is None or line.split != before.split:
             _check_name(line)
-        about = (line.name, line.split, line.captions, line.num_bytes())
-        digest.update(repr(about).encode("utf-8", "surrogateescape"))
+        size = None
         if before is not None and line.identity == identity:
             _check_split(line, before)
         else:
             identity = line.identity
             runs.append(_short_hash(identity))
+            size = line.num_bytes()
+        about = (line.name, line.split, line.captions, size)
+        digest.update(repr(about).encode("utf-8", "surrogateescape"))
         before = line
     hashes, counts = np.unique(np.frombuffer(runs, dtype=np.uint64), return_counts=True)
     repeated = frozenset(hashes[counts > 1].tolist())

@@ -1,7 +1,7 @@
 """How sources are to be read, and where an image that a source names lies."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pgseg_core.data.prepare.rows import Place, WebAddress
@@ -40,7 +40,8 @@ def is_web(name: str) -> bool:
     return name[:8].lower().startswith(_WEB)
 
 
-def place_of(name: str, folders: Sequence[Path]) -> Place | None:
+@lru_cache(16)  # the lines of an image are mostly neighbours
+def place_of(name: str, folders: tuple[Path, ...]) -> Place | None:
     """Return where an image lies: a web address, or a file in the first folder that has it.
 
     A file that is in none of the folders is given the first one's path; no name, no place.

@@ -119,7 +119,7 @@ def _columns_by_content(sample: Mapping[str, Any]) -> Columns:
 def _line(
     record: Mapping[str, Any],
     columns: Columns,
-    folders: Sequence[Path],
+    folders: tuple[Path, ...],
     reading: Reading,
     *,
     where: str,
