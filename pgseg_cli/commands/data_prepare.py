@@ -138,7 +138,7 @@ def prepare(
     )
     from pgseg_core.data.prepare.sources import Columns, Reading
 
-    out = out or Path("data") / (sources[0].resolve().stem or "pairs")
+    out = out or _default_folder(sources[0])
     options = PrepareOptions(
         format=form,
         reading=Reading(
@@ -175,6 +175,16 @@ def prepare(
         say(f"stopped; the same command goes on from what is in {out}")
         raise
     show(prepared, out, json=json)
+
+
+def _default_folder(source: Path) -> Path:
+    """Return `data/NAME`, or `data/NAME-shards` where the source itself is there."""
+    folder = Path("data") / (source.resolve().stem or "pairs")
+    return (
+        folder.with_name(f"{folder.name}-shards")
+        if folder.resolve() == source.resolve()
+        else folder
+    )
 
 
 class _Reporter:

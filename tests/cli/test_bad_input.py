@@ -72,7 +72,7 @@ def assert_refused(result, *parts):
         ("data prepare photos --max-aspect 0.5", ["max_aspect is 0.5"]),
         ("data prepare photos --images gone", ["image folder gone does not exist"]),
         ("data prepare photos --out good.jpg", ["good.jpg is a file"]),
-        ("data prepare photos --out photos", ["photos is not empty"]),
+        ("data prepare photos --out photos", ["the source photos lies in photos"]),
         ("data merge empty gone --out new", ["empty is not a prepared folder"]),
         ("data verify gone", ["1 of 1 shards missing, such as gone"]),
         ("data verify empty", ["there are no shards in empty"]),

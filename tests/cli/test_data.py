@@ -52,6 +52,15 @@ def test_a_damaged_shard_is_named_and_the_exit_code_tells(pgseg, table, tmp_path
     assert "000000000 has no caption" in result.words
 
 
+def test_without_out_the_shards_lie_beside_what_they_are_of(pgseg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path / "data" / "photos", 2)
+    assert pgseg("data prepare data/photos/captions.tsv").code == 0
+    assert (tmp_path / "data/captions/manifest.json").exists()
+    assert pgseg("data prepare data/photos").code == 0
+    assert (tmp_path / "data/photos-shards/manifest.json").exists()
+
+
 def test_a_list_of_links(pgseg, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with serve() as server:

@@ -1,10 +1,11 @@
 import pytest
 
 from pgseg_core.data.pairs import read_pairs
+from pgseg_core.data.prepare import outage
 from pgseg_core.data.prepare.build import prepare
 from pgseg_core.data.prepare.options import Downloads, PrepareOptions
 from pgseg_core.data.prepare.sniff import image_kind, other_kind
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, DataError
 from tests.data.web import serve
 
 
@@ -89,6 +90,22 @@ def test_the_order_does_not_depend_on_who_answers_first(server, tmp_path):
     prepare([table], tmp_path / "out", options(backoff=0.2))
     kept = [pair.captions[0] for pair in read_pairs(tmp_path / "out", "train")]
     assert kept == [f"caption {n}" for n in range(10)]
+
+
+def test_an_outage_loses_no_image(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(outage, "MOST_UNANSWERED", 20)
+    dead = "http://127.0.0.1:1"
+    urls = [server.url(f"good/{n}.jpg") for n in range(5)]
+    urls += [f"{dead}/{n}.jpg" for n in range(6)] + [server.url("status/404")]
+    urls += [f"{dead}/later/{n}.jpg" for n in range(20)]
+    table = write_list(tmp_path / "list.tsv", urls)
+    with pytest.raises(DataError, match=r"network is down: the last 20 links .*later/19") as told:
+        prepare([table], tmp_path / "out", options(retries=0))
+    assert "again" in told.value.hint
+    monkeypatch.setattr(outage, "MOST_UNANSWERED", 21)
+    result = prepare([table], tmp_path / "out", options(retries=0))
+    assert result.resumed == 4 + 6 + 1, "a shard, and what was surely dead"
+    assert result.manifest.failed == {"no connection": 26, "HTTP 404": 1}
 
 
 @pytest.mark.parametrize(

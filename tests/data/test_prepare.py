@@ -189,7 +189,7 @@ def test_a_lost_shard_is_written_again(tmp_path):
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     table = write_table(tmp_path / "in", 2)
     with pytest.raises(DataError, match="not written by pgseg"):
-        prepare([table], tmp_path / "in")
+        prepare([table], tmp_path / "in" / "images")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "manifest.json").write_text('{"theirs": 1}')
     with pytest.raises(DataError, match="not a manifest of this pgseg"):
@@ -197,6 +197,16 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="is a file"):
         prepare([table], tmp_path / "file")
+
+
+def test_a_source_is_not_written_over(tmp_path):
+    out = tmp_path / "out"
+    prepare([write_table(tmp_path / "in", 2)], out)
+    before = contents(out)
+    for source in (out, out / "train-00000.tar"):
+        with pytest.raises(DataError, match=r"lies in .*out, the folder to be written"):
+            prepare([source], out, PrepareOptions(overwrite=True))
+    assert contents(out) == before
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

@@ -13,6 +13,7 @@ from pgseg_core.data.prepare.folder import finish, open_preparation
 from pgseg_core.data.prepare.grouping import Survey, grouped, survey
 from pgseg_core.data.prepare.journal import Header, Journal
 from pgseg_core.data.prepare.options import PrepareOptions
+from pgseg_core.data.prepare.outage import while_online
 from pgseg_core.data.prepare.rows import Row
 from pgseg_core.data.prepare.samples import Decision, Rejected
 from pgseg_core.data.prepare.sources import Source, open_source
@@ -89,6 +90,7 @@ def prepare(
     options = options or PrepareOptions()
     if not sources:
         raise DataError("nothing to prepare", hint="Name a table or a folder of images.")
+    _keep_apart(sources, out)
     opened = [open_source(path, options.reading, options.format) for path in sources]
     surveys = [survey(source.read, _tell(source, on_progress)) for source in opened]
     total = sum(found.num_images for found in surveys)
@@ -107,7 +109,7 @@ def prepare(
         rows = _Undone(_rows(opened, surveys), journal, share)
         counter = _Counter(rows, len(share), on_progress)
         write_shards(
-            _without_duplicates(decide(rows, options), out, journal, options),
+            _without_duplicates(while_online(decide(rows, options)), out, journal, options),
             out,
             journal,
             ShardLimits(options.samples_per_shard, options.bytes_per_shard, _infix(header.part)),
@@ -222,6 +224,16 @@ def _without_duplicates(
         else:
             seen.add(decision.digest, decision.fingerprint)
             yield decision
+
+
+def _keep_apart(sources: Sequence[Path], out: Path) -> None:
+    """Refuse to write over what is read: `--overwrite` would take it away first."""
+    for source in sources:
+        if out.resolve() in {source.resolve(), *source.resolve().parents}:
+            raise DataError(
+                f"the source {source} lies in {out}, the folder to be written",
+                hint="Choose a new folder for the shards with --out.",
+            )
 
 
 def _tell(source: Source, on_progress: Progress | None) -> Callable[[int], None]:

@@ -53,6 +53,9 @@ class _Moved:
     to: URL
 
 
+UNANSWERED = frozenset({"timed out", "no connection", "no such host", "no secure connection"})
+"""Reasons that a network without a way out gives as well as a dead link."""
+
 _TOO_LARGE = Failed("larger than the cap")
 _FAILURES: tuple[tuple[type[Exception], Failed], ...] = (
     (TimeoutError, Failed("timed out", by_chance=True)),
