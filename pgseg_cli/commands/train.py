@@ -130,6 +130,8 @@ def train(
             hooks=[show_step],
             save_now=interrupted.came,
         )
+    if state["bad_samples"]:
+        say(f"skipped {state['bad_samples']:,} samples that cannot be read (pgseg data verify)")
     if not state["finished"]:
         say(f"stopped after step {state['step']}, saved in {run.path}")
         next_step(f"pgseg train --resume {run.path}")

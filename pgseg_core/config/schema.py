@@ -205,6 +205,9 @@ class DataConfig:
     """Samples that are shuffled among each other, in whole shards; nothing is held in memory."""
     workers: NonNegativeInt = 2
     """Processes that decode; 0 decodes in the training process."""
+    max_bad_share: Share = 0.1
+    """Samples that cannot be read are skipped, named and counted; more than this share of an epoch
+    ends the run. 0 ends it at the first."""
 
     def __post_init__(self) -> None:
         if self.crop_scale[0] > self.crop_scale[1] or self.crop_scale[1] == 0:

@@ -25,10 +25,8 @@ from pgseg_core.data.batch_reader import (
 from pgseg_core.data.shards import Shard
 from pgseg_core.errors import ConfigError, DataError
 
-MAX_BAD_SHARE = 0.1
-"""More bad samples than this share, of an epoch or of its first 1000, end the run."""
-
 _FIRST_CHECK = 1000
+"""Samples after which a share of them says something; a share of 0 does from the first."""
 _NAMED = 20
 
 _log = logging.getLogger(__name__)
@@ -114,7 +112,8 @@ class TrainingReader:
             start_step: Counted from 0 over all epochs.
 
         Raises:
-            DataError: More than `MAX_BAD_SHARE` of the pairs cannot be read, or a shard is missing.
+            DataError: More than `data.max_bad_share` of the pairs cannot be read, or a shard is
+                missing.
         """
         self._bad.clear()
         loader = DataLoader(
@@ -150,15 +149,17 @@ class TrainingReader:
 
     def _check(self, step: int, since: int) -> None:
         """Refuse to train on shards that are largely damaged."""
-        size = self._plan.batch_size
-        read = (step + 1 - since) * size
-        first_check = read - size < _FIRST_CHECK <= read
+        read = (step + 1 - since) * self._plan.batch_size
+        allowed = self._plan.data.max_bad_share
         last_of_epoch = (step + 1) % self.steps_per_epoch == 0
-        if (first_check or last_of_epoch) and len(self._bad) > MAX_BAD_SHARE * read:
+        telling = read >= _FIRST_CHECK or last_of_epoch or not allowed
+        if telling and len(self._bad) > allowed * read:
             names = ", ".join(f"{key} in {shard}" for shard, key in list(self._bad)[:3])
             raise DataError(
-                f"{len(self._bad)} of {read} samples cannot be read, such as {names}",
-                hint="The shards are damaged: copy them or prepare them again.",
+                f"{len(self._bad)} of {read} samples cannot be read, such as {names}; "
+                f"data.max_bad_share is {allowed:g}",
+                hint="The shards are damaged: copy them or prepare them again "
+                "(pgseg data verify DIR lists what is wrong).",
             )
 
 

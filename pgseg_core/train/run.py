@@ -63,7 +63,8 @@ def train(
         save_now: Asked after every step; True ends the run after a checkpoint.
 
     Returns:
-        Where the run stands: `step` and `finished`, and the last step's `loss` if one was done.
+        Where the run stands: `step` and `finished`, the last step's `loss` if one was done, and how
+        many `bad_samples` this rank passed over.
 
     Raises:
         PgsegError: Configuration, data, device or losses do not allow it.
@@ -114,7 +115,7 @@ def train(
                 world_size=comm.world_size,
             )
         )
-        return fit(
+        state = fit(
             engine,
             reader.batches(start_step),
             config,
@@ -125,6 +126,7 @@ def train(
             hooks=hooks,
             save_now=lambda: _any_rank(save_now(), session),
         )
+        return state | {"bad_samples": reader.num_bad}
 
 
 def settled(config: Config) -> Config:
