@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 NO_NOUN = -1
@@ -15,8 +15,9 @@ NO_NOUN = -1
 class Batch:
     """Images and their captions."""
 
-    images: Float[Tensor, "b 3 h w"]
-    """ImageNet-normalised RGB."""
+    images: Shaped[Tensor, "b 3 h w"]
+    """RGB. Bytes from 0 to 255, a quarter of the memory and of the way to the device; the task
+    normalises them there. Floating-point images are taken as normalised."""
     tokens: Int[Tensor, "b t"]
     """Byte-pair ids, padded with 0; one caption an image."""
     noun_tokens: Int[Tensor, "b m t"] | None = None

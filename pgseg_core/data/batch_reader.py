@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from pgseg_core.config.schema import DataConfig
 from pgseg_core.data.batch import NO_NOUN, Batch
-from pgseg_core.data.images import read_image
+from pgseg_core.data.jpeg import BoxReader
 from pgseg_core.data.order import EpochOrder
 from pgseg_core.data.shards import Shard, ShardReader
-from pgseg_core.data.transforms import augment, normalise, sample_generator, to_tensor
+from pgseg_core.data.transforms import random_box, sample_generator, to_square
 from pgseg_core.errors import DataError
 
 Tokenize = Callable[[Sequence[str]], Tensor]
@@ -32,6 +32,7 @@ NOUN_TEMPLATES = ("a photo of a {}.", "a picture of a {}.", "an image of a {}.",
 """Sentences that nouns are put into for the multi-label loss."""
 
 _MAX_NOUNS = 64  # of an image's captions that are compared with other images' prompts
+_OVERSAMPLING = 2  # what a JPEG decoded at a smaller size keeps over what the network sees
 _OPEN_SHARDS = 64
 _REPLACEMENTS = 100
 
@@ -119,6 +120,7 @@ class BatchReader(Dataset[Reading]):
 
     def __init__(self, plan: ReadingPlan) -> None:
         self._plan = plan
+        self._boxes = BoxReader()
         self._order: tuple[int, EpochOrder] | None = None
         self._open: OrderedDict[int, ShardReader] = OrderedDict()
 
@@ -127,7 +129,12 @@ class BatchReader(Dataset[Reading]):
         plan = self._plan
         epoch, inside = divmod(step, plan.steps_per_epoch)
         first = inside * plan.global_batch_size + plan.rank * plan.batch_size
-        images = torch.empty(plan.batch_size, 3, plan.image_size, plan.image_size)
+        size = plan.image_size
+        images = torch.empty(
+            *(plan.batch_size, 3, size, size),
+            dtype=torch.uint8,
+            memory_format=torch.channels_last,  # as decoded; turning it around is for the device
+        )
         pairs: list[_Pair] = []
         bad: list[BadSample] = []
         try:
@@ -167,15 +174,15 @@ class BatchReader(Dataset[Reading]):
     def _read_pair(self, reader: ShardReader, inside: int, epoch: int) -> "_Pair":
         plan, data = self._plan, self._plan.data
         sample = reader.read(inside)
-        image = read_image(sample.image, name=f"{reader.path}: {sample.key}")
         generator = sample_generator(plan.seed, epoch, f"{reader.path.name}/{sample.key}")
-        square = augment(
-            image,
-            size=plan.image_size,
-            scale=data.crop_scale,
-            flip=data.flip,
-            generator=generator,
+        mirrored = generator.random() < data.flip
+        pixels = self._boxes.read(
+            sample.image,
+            lambda width, height: random_box(width, height, data.crop_scale, generator),
+            at_least=_OVERSAMPLING * plan.image_size,
+            name=f"{reader.path}: {sample.key}",
         )
+        square = to_square(pixels, plan.image_size)
         caption = generator.choice(sample.captions)
         nouns: list[str] = []
         if data.num_nouns and plan.find_nouns is not None:
@@ -184,7 +191,7 @@ class BatchReader(Dataset[Reading]):
         prompts = [generator.choice(NOUN_TEMPLATES).replace("{}", noun) for noun in asked]
         missing = data.num_nouns - len(prompts)
         return _Pair(
-            image=normalise(to_tensor(square)),
+            image=square.flip(-1) if mirrored else square,
             caption=caption,
             prompts=prompts + [caption] * missing,
             asked=asked + [caption] * missing,
@@ -237,7 +244,7 @@ class BatchReader(Dataset[Reading]):
 
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    image: Tensor
+    image: UInt8[Tensor, "3 s s"]
     caption: str
     prompts: list[str]
     """One for each noun that is asked for; the caption itself where there are too few nouns."""

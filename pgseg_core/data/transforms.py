@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -68,29 +69,17 @@ def random_box(
     return Box((width - box_width) // 2, (height - box_height) // 2, box_width, box_height)
 
 
-def augment(
-    image: Image.Image,
-    *,
-    size: int,
-    scale: tuple[float, float],
-    flip: float,
-    generator: random.Random,
-) -> Image.Image:
-    """Cut a random box, squeeze it into a square (bicubic, antialiased), maybe mirror it.
+def to_square(pixels: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[Tensor, "3 s s"]:
+    """Squeeze pixels into a square (bicubic, antialiased): Pillow's result within rounding.
 
     Args:
-        image: RGB.
-        size: Side of the result in pixels.
-        scale: Smallest and largest share of the image's area.
-        flip: Probability of a horizontal flip.
-        generator: Where the randomness comes from.
+        pixels: RGB, of any size from 1 x 1.
+        size: Side of the result in pixels (s).
     """
-    box = random_box(image.width, image.height, scale, generator)
-    corners = (box.left, box.top, box.left + box.width, box.top + box.height)
-    square = image.resize((size, size), Image.Resampling.BICUBIC, box=corners)
-    if generator.random() < flip:
-        return square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return square
+    # This way round torch sees a batch with colours last, which it has vector code for.
+    image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)  # (1, 3, h, w)
+    square = F.interpolate(image, (size, size), mode="bicubic", antialias=True)
+    return square[0]
 
 
 def to_tensor(image: Image.Image) -> UInt8[Tensor, "h w 3"]:
@@ -107,7 +96,14 @@ def normalise(image: UInt8[Tensor, "h w 3"]) -> Float[Tensor, "3 h w"]:
     Returns:
         float32, colours first; the values lie within about [-2.2, 2.7].
     """
-    deviation = torch.tensor(IMAGENET_STD, device=image.device)
-    mean = torch.tensor(IMAGENET_MEAN, device=image.device)
-    planes = image.permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
-    return (planes / 255 - mean[:, None, None]) / deviation[:, None, None]
+    return normalise_batch(image.permute(2, 0, 1)[None].contiguous())[0]
+
+
+def normalise_batch(images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """Normalise images with colours first, on the device they are on; see `normalise`."""
+    mean, deviation = (
+        torch.tensor(values, device=images.device)[:, None, None]
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    planes = images.to(torch.float32, memory_format=torch.contiguous_format)
+    return planes.div_(255).sub_(mean).div_(deviation)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pgseg_core.comm import Collectives
 from pgseg_core.data.batch import Batch
+from pgseg_core.data.transforms import normalise_batch
 from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
 from pgseg_core.model import GroupingOutput, ImageOutput, PGSeg, TextOutput
 from pgseg_core.model.text_encoder import word_mask
@@ -60,7 +61,10 @@ class TrainTask(nn.Module):
     def forward(self, batch: Batch) -> TaskOutput:
         """Encode the batch and add up the losses; changes nothing but BatchNorm's statistics."""
         model = self.model
-        image = model.encode_image(batch.images)
+        pixels = batch.images
+        image = model.encode_image(
+            pixels if pixels.is_floating_point() else normalise_batch(pixels)
+        )
         text = model.encode_text(batch.tokens)
         nouns = None
         if batch.noun_tokens is not None:

@@ -4,14 +4,17 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pgseg_core.config.schema import DataConfig
 from pgseg_core.data.batch import NO_NOUN
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
 from pgseg_core.errors import ConfigError, DataError
+from tests.data.conftest import jpeg
 from tests.data.test_shards import sample, write_shard
 
 DATA = DataConfig(workers=0, shuffle_buffer=10)
@@ -47,7 +50,7 @@ def test_a_batch_has_the_promised_shapes(prepared):
     assert (source.num_samples, source.steps_per_epoch) == (50, 12)
     batch = take(source, 1)[0]
     assert batch.images.shape == (4, 3, 16, 16)
-    assert batch.images.dtype == torch.float32
+    assert batch.images.dtype == torch.uint8
     assert batch.tokens.shape == (4, 2)
     assert batch.noun_tokens is None
 
@@ -105,6 +108,17 @@ def test_views_of_a_pair_differ_between_epochs(prepared):
             views.setdefault(int(token[0]), []).append(image)
     pairs = [both for both in views.values() if len(both) == 2]
     assert sum(torch.equal(*both) for both in pairs) < len(pairs) / 4
+
+
+def test_flips_come_as_often_as_asked_for(tmp_path):
+    ramp = Image.fromarray(np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))).convert("RGB")
+    samples = [
+        sample(n, txt=f"caption 0 of dog {n}".encode()) | {"jpg": jpeg(ramp)} for n in range(40)
+    ]
+    path = write_shard(tmp_path / "a.tar", samples)
+    batches = take(reader(path, replace(DATA, flip=0.25)), 100)
+    mirrored = [bool(i[0, 8, 0] > i[0, 8, -1]) for batch in batches for i in batch.images]
+    assert abs(sum(mirrored) / len(mirrored) - 0.25) < 0.07
 
 
 def test_the_models_random_numbers_are_left_alone(prepared):
@@ -203,6 +217,7 @@ def test_a_bad_sample_is_replaced_counted_and_named(tmp_path, caplog, workers):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_too_many_bad_samples_end_the_run(tmp_path, workers):
     path = shard_with_bad(tmp_path, 40, range(0, 40, 5))
+    take(reader(path, replace(DATA, workers=workers, max_bad_share=0.2)), 10)
     with pytest.raises(DataError, match=r"8 of 40 samples cannot be read, such as 000\d\d in"):
         take(reader(path, replace(DATA, workers=workers)), 40)
 
@@ -214,6 +229,33 @@ def test_a_large_set_is_checked_early(tmp_path, monkeypatch):
     path = shard_with_bad(tmp_path, 400, range(0, 400, 3))
     with pytest.raises(DataError, match=r"of 12 samples cannot be read"):
         take(reader(path), 40)
+
+
+def test_damage_late_in_an_epoch_is_not_left_to_its_end(tmp_path, monkeypatch):
+    from pgseg_core.data import pipeline
+
+    monkeypatch.setattr(pipeline, "_FIRST_CHECK", 12)
+    path = shard_with_bad(tmp_path, 400, range(200))
+    with pytest.raises(DataError, match=r"(\d+) of (\d+) samples cannot be read") as caught:
+        take(reader(path), 100)
+    assert int(caught.value.message.split()[2]) < 40
+
+
+def test_a_share_of_zero_ends_the_run_at_the_first(tmp_path):
+    path = shard_with_bad(tmp_path, 40, [5])
+    with pytest.raises(
+        DataError, match=r"1 of \d+ samples .* such as 00005 in .*bad\.tar; data\.max"
+    ):
+        take(reader(path, replace(DATA, max_bad_share=0.0)), 10)
+
+
+def test_a_shard_that_goes_missing_is_an_error(tmp_path, prepared):
+    folder = tmp_path / "copy"
+    shutil.copytree(prepared, folder)
+    source = reader(folder)
+    (folder / "train-00000.tar").unlink()
+    with pytest.raises(DataError, match=r"train-00000\.tar does not exist"):
+        take(source, 12)
 
 
 def test_nothing_but_bad_samples_ends_the_run(tmp_path):
