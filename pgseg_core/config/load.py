@@ -41,8 +41,8 @@ def load_config(source: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration.
 
     Args:
-        source: A preset's name, or the path of a YAML file. A file may name a preset as `base` and
-            then says only what differs.
+        source: A preset's name, or the path of a YAML file. A file may name a preset, or a file
+            beside it, as `base` and then says only what differs.
         overrides: Assignments `section.key=value`, values in YAML, applied last.
 
     Raises:
@@ -101,7 +101,10 @@ def _read(source: str | Path) -> dict[str, Any]:
             f"{name} does not hold a mapping of sections (model, data, train, inference)"
         )
     base = values.pop("base", None)
-    return _merge(_read(base), values) if base is not None else values
+    if base is None:
+        return values
+    beside = Path(name).parent / str(base)  # a file's base lies beside it, wherever one stands
+    return _merge(_read(beside if beside.is_file() else base), values)
 
 
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

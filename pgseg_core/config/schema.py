@@ -54,6 +54,10 @@ class ImageEncoderConfig:
     """Stochastic depth of the last block; grows linearly from 0 at the first."""
     gumbel_temperature: Positive = 1.0
     """Temperature of the Gumbel straight-through assignment in training."""
+    assign_scale: Positive = 1.0
+    """Factor on the assignment's logits, beside 1 / sqrt(width). At 1 they start near 0.03, drowned
+    by Gumbel noise in training and flat at test, where the product of two flat stages gives the
+    whole image to one group; about 30 lets two stages tell patches apart from the start."""
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size:
@@ -118,6 +122,10 @@ class NprConfig:
     """EM iterations per image (T)."""
     threshold: Share = 0.1
     """Hard rejection keeps the pairs whose scaled similarity is above this (phi)."""
+    matching: Literal["hungarian", "greedy", "none"] = "hungarian"
+    """How group tokens and prototypes are paired: `hungarian` is the pairing of largest total
+    similarity (the paper), `greedy` takes the best free pair again and again, and `none` leaves
+    each token the prototype of its own number."""
     momentum: Share = 0.9
     """How much of the prototype bank survives each step's update."""
     temperature: Positive = 0.1

@@ -44,13 +44,13 @@ class PreAssign(nn.Module):
 class Assign(nn.Module):
     """Give each patch to one group, and average the values of each group's patches."""
 
-    def __init__(self, width: int, gumbel_temperature: float) -> None:
+    def __init__(self, width: int, gumbel_temperature: float, scale: float) -> None:
         super().__init__()
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
-        self.scale = width**-0.5
+        self.scale = scale * width**-0.5
         self.gumbel_temperature = gumbel_temperature
 
     def forward(
@@ -89,7 +89,7 @@ class GroupingBlock(nn.Module):
         self.norm_mixed = nn.LayerNorm(width)
         self.norm_patches = nn.LayerNorm(width)
         self.pre_assign = PreAssign(width, config.num_heads, config.mlp_ratio)
-        self.assign = Assign(width, config.gumbel_temperature)
+        self.assign = Assign(width, config.gumbel_temperature, config.assign_scale)
         self.norm_out = nn.LayerNorm(width)
         self.mlp_out = Mlp(width, int(width * config.mlp_ratio))
 

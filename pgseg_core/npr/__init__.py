@@ -10,6 +10,7 @@ from pgseg_core.npr.em import (
 )
 from pgseg_core.npr.loss import Variant, group_prototype_loss, reliable_pairs
 from pgseg_core.npr.matching import cosine_similarity, match, take_matched
+from pgseg_core.npr.other_matchings import match_greedily, match_in_order
 
 __all__ = [
     "PrototypeEstimate",
@@ -20,6 +21,8 @@ __all__ = [
     "group_prototype_loss",
     "m_step",
     "match",
+    "match_greedily",
+    "match_in_order",
     "normalise_over_features",
     "reliable_pairs",
     "take_matched",

@@ -20,6 +20,8 @@ from pgseg_core.npr import (
     estimate_prototypes,
     group_prototype_loss,
     match,
+    match_greedily,
+    match_in_order,
     reliable_pairs,
     take_matched,
 )
@@ -178,7 +180,12 @@ class TrainTask(nn.Module):
         """Match, reject, contrast (Algorithm 1, steps 3 to 5)."""
         paper = self.npr.variant == "paper"
         similarity = cosine_similarity(groups, prototypes)
-        matched = match(similarity, maximise=paper)
+        if self.npr.matching == "hungarian":
+            matched = match(similarity, maximise=paper)
+        elif self.npr.matching == "greedy":
+            matched = match_greedily(similarity, maximise=paper)
+        else:
+            matched = match_in_order(similarity)
         similarity = cosine_similarity(groups, take_matched(prototypes, matched))
         kept = reliable_pairs(similarity, threshold=self.npr.threshold, variant=self.npr.variant)
         scale = self.model.prototype_scale()

@@ -133,6 +133,18 @@ def test_image_stages_choose_the_terms():
     assert "t_npr" not in make_task(text_source="none")(tiny_batch()).terms
 
 
+def test_the_matching_changes_the_pairs_and_nothing_else():
+    """The pairing of largest total similarity has the smallest prototype losses here."""
+    terms = {}
+    for matching in ("hungarian", "greedy", "none"):
+        task = make_task(matching=matching)
+        torch.manual_seed(0)  # of the Gumbel noise
+        terms[matching] = task(tiny_batch()).terms
+    assert len({float(found["info_nce"]) for found in terms.values()}) == 1
+    assert terms["hungarian"]["i_npr_2"] < terms["none"]["i_npr_2"]
+    assert terms["greedy"]["i_npr_2"] < terms["none"]["i_npr_2"]
+
+
 def test_forward_leaves_the_banks_alone_and_the_loop_moves_them():
     task = make_task()
     before = {name: bank.clone() for name, bank in task.model.banks().items()}
