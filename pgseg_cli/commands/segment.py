@@ -108,9 +108,11 @@ def segment(
     )
     try:
         with progress_bar("segmenting") as bar:
-            done = run_job(
-                question.segmenter, photos, job, lambda count, name: bar(count, len(photos), name)
-            )
+
+            def tell(count: int, name: str) -> None:
+                bar(count, len(photos), Path(name).name)
+
+            done = run_job(question.segmenter, photos, job, tell)
     except KeyboardInterrupt:
         say("stopped; finished photos are whole. Go on: the same line with --resume")
         raise

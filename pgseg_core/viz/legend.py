@@ -1,14 +1,12 @@
-"""Names beside colour chips, in columns, and the typeface all of them are drawn in."""
+"""Names beside colour chips, in columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from pgseg_core.viz.palette import RGB
+from pgseg_core.viz.typeface import typeface
 
 _INK: RGB = (32, 32, 32)
 _QUIET: RGB = (112, 112, 112)
@@ -25,17 +23,6 @@ class LegendEntry:
     """Fill of the chip; None draws a hollow one."""
     share: float
     """Share of the picture, from 0 to 1."""
-
-
-@cache
-def typeface(size: int) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which matplotlib brings, at a height in pixels.
-
-    It knows the Latin, Greek, Cyrillic, Hebrew, Arabic, Armenian and Georgian scripts, and draws a
-    box for others.
-    """
-    file = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(str(file), size)
 
 
 def one_line(name: str) -> str:
@@ -86,8 +73,11 @@ def draw_legend(entries: Sequence[LegendEntry], width: int, size: int) -> Image.
     least_columns = 1 + (len(entries) > 6) + (len(entries) > 24)  # names give way for a low legend
     room = (width - 2 * margin + 2 * size) / least_columns - around_name - 2 * size
     room = min(max(room, 5 * size), 18 * size)
-    names = [shorten(one_line(entry.name), font, room) for entry in entries]
-    column = around_name + max((font.getlength(name) for name in names), default=0) + 2 * size
+    lines = [one_line(entry.name) for entry in entries]
+    fonts = [typeface(size, line) for line in lines]
+    names = [shorten(line, own, room) for line, own in zip(lines, fonts, strict=True)]
+    widths = [own.getlength(name) for name, own in zip(names, fonts, strict=True)]
+    column = around_name + max(widths, default=0) + 2 * size
     num_columns = int(max(1, (width - 2 * margin + 2 * size) // column))
     num_columns = min(num_columns, max(1, len(entries)))
     num_rows = -(-len(entries) // num_columns)
@@ -101,8 +91,8 @@ def draw_legend(entries: Sequence[LegendEntry], width: int, size: int) -> Image.
             draw.rounded_rectangle(chip, size / 5, outline=_QUIET, width=max(1, size // 14))
         else:
             draw.rounded_rectangle(chip, size / 5, fill=entry.colour)
-        draw.text((left + size + gap, middle), name, _INK, font, anchor="lm")
-        share_left = left + size + 2 * gap + font.getlength(name)
+        draw.text((left + size + gap, middle), name, _INK, fonts[index], anchor="lm")
+        share_left = left + size + 2 * gap + widths[index]
         draw.text((share_left, middle), percentage(entry.share), _QUIET, font, anchor="lm")
     return picture
 

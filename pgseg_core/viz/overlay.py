@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw
 
-from pgseg_core.viz.legend import LegendEntry, draw_legend, one_line, typeface
+from pgseg_core.viz.legend import LegendEntry, draw_legend, one_line
 from pgseg_core.viz.palette import RGB, class_colours, palette_bytes, text_colour
 from pgseg_core.viz.regions import label_counts, place_box, region_edges, resize_labels
+from pgseg_core.viz.typeface import typeface
 
 MOST_PIXELS = 2**22
 """A larger photo is reduced to this many pixels before it is drawn over."""
@@ -131,7 +132,8 @@ def _letter_height(size: tuple[int, int]) -> int:
 
 def _name_region(photo: Image.Image, mask: np.ndarray, name: str, fill: RGB, letters: int) -> None:
     """Write a name into its region, on the class's colour, if it fits."""
-    draw, font, name = ImageDraw.Draw(photo), typeface(letters), one_line(name)
+    draw, name = ImageDraw.Draw(photo), one_line(name)
+    font = typeface(letters, name)
     width, height = font.getlength(name) + letters, 1.5 * letters
     if not name or width > photo.width or height > photo.height:
         return

@@ -7,7 +7,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pgseg_core.atomic import whole_file
 from pgseg_core.errors import DataError
-from pgseg_core.viz.legend import one_line, shorten, typeface
+from pgseg_core.viz.legend import one_line, shorten
+from pgseg_core.viz.typeface import typeface
 
 _PAPER = (255, 255, 255)
 _INK = (32, 32, 32)
