@@ -74,12 +74,14 @@ def progress_bar(what: str) -> Iterator[Bar]:
         TextColumn("{task.fields[beside]}"),
     )
     with Progress(*columns, console=messages) as bar:
-        task = bar.add_task(what, total=None, beside="")
+        task = bar.add_task(what, total=None, visible=False, beside="")
 
         def update(done: int, total: int, beside: str = "") -> None:
             room = max(messages.width - _BAR_ROOM, 20)
             if len(beside) > room:
                 beside = f"{beside[: room - 1]}…"
-            bar.update(task, completed=done, total=total or None, beside=escape(beside))
+            bar.update(
+                task, completed=done, total=total or None, visible=True, beside=escape(beside)
+            )
 
         yield update

@@ -2,11 +2,11 @@
 
 import hashlib
 import io
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -37,7 +37,7 @@ class Spread:
     largest: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def of(cls, values: "Sequence[float] | np.ndarray") -> "Spread":
         """Take the mean and percentiles of some values; at least one."""
         numbers = np.asarray(values, dtype=np.float64)
         return cls(float(numbers.mean()), *map(float, np.percentile(numbers, _PERCENTILES)))
@@ -169,16 +169,17 @@ class _Sums:
 
     def __init__(self) -> None:
         self.unreadable = 0
-        self.widths: list[int] = []
-        self._heights: list[int] = []
-        self._sizes: list[int] = []
-        self._captions: list[int] = []
-        self._words: list[int] = []
+        # A few bytes a number: sets have millions of images.
+        self.widths = array("I")
+        self._heights = array("I")
+        self._sizes = array("I")
+        self._captions = array("I")
+        self._words = array("I")
         self._splits: Counter[str] = Counter()
         self._nouns: Counter[str] = Counter()
         self._without_noun = 0
-        self._digests: Counter[bytes] = Counter()
-        self._texts: Counter[bytes] = Counter()
+        self._digests: set[bytes] = set()
+        self._texts: set[bytes] = set()
 
     def add(
         self, sample: RawSample, size: tuple[int, int], split: str, find_nouns: FindNouns
@@ -187,12 +188,12 @@ class _Sums:
         self._heights.append(size[1])
         self._sizes.append(len(sample.image))
         self._captions.append(len(sample.captions))
-        self._words += [len(caption.split()) for caption in sample.captions]
+        self._words.extend(len(caption.split()) for caption in sample.captions)
         self._splits[split] += 1
         nouns = {noun for caption in sample.captions for noun in find_nouns(caption)}
         self._nouns.update(nouns)
         self._without_noun += not nouns
-        self._digests[_digest(sample.image)] += 1
+        self._digests.add(_digest(sample.image))
         self._texts.update(_digest(caption.encode()) for caption in sample.captions)
 
     def statistics(self, num_nouns: int) -> Statistics:
@@ -204,19 +205,15 @@ class _Sums:
             unreadable=self.unreadable,
             width=Spread.of(self.widths),
             height=Spread.of(self._heights),
-            kilobytes=Spread.of([size / 1000 for size in self._sizes]),
+            kilobytes=Spread.of(np.asarray(self._sizes) / 1000),
             captions_per_image=Spread.of(self._captions),
             words=Spread.of(self._words),
             nouns={noun: n / images for noun, n in self._nouns.most_common(num_nouns)},
             without_noun=self._without_noun / images,
-            repeated_images=_beyond_first(self._digests),
-            repeated_captions=_beyond_first(self._texts),
+            repeated_images=images - len(self._digests),
+            repeated_captions=len(self._words) - len(self._texts),
         )
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=12).digest()
-
-
-def _beyond_first(counts: Counter[Any]) -> int:
-    return counts.total() - len(counts)

@@ -76,6 +76,8 @@ def test_splits_of_karpathy(tmp_path):
 
 
 def test_redcaps_in_a_file_and_in_a_folder_of_them(tmp_path):
+    tmp_path = tmp_path / "redcaps" / "annotations"
+    tmp_path.mkdir(parents=True)
     for year in (2017, 2018):
         note = {
             "image_id": f"x{year}", "author": "someone", "url": f"https://i.example/{year}.jpg",
@@ -83,11 +85,10 @@ def test_redcaps_in_a_file_and_in_a_folder_of_them(tmp_path):
         }  # fmt: skip
         document = {"info": {}, "annotations": [note]}
         (tmp_path / f"cats_{year}.json").write_text(json.dumps(document))
+    both = ["https://i.example/2017.jpg", "https://i.example/2018.jpg"]
     found = read(tmp_path)
-    assert [image.place.url for image in found] == [
-        "https://i.example/2017.jpg",
-        "https://i.example/2018.jpg",
-    ]
+    assert [image.place.url for image in found] == both
+    assert [image.name for image in read(tmp_path.parent)] == both
     assert found[0].captions == ("my cat",)
     raw = read(tmp_path / "cats_2017.json", columns={"caption": "raw_caption"})
     assert raw[0].captions == ("My cat!! [OC]",)

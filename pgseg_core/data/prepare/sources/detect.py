@@ -164,12 +164,16 @@ def _look_for_texts(folder: Path, _: str | None) -> _Found | None:
 
 def _documents(folder: Path) -> list[Path]:
     """Return COCO's or Karpathy's caption files, or else all JSON files where nothing else is."""
-    for place in (folder, folder / "annotations"):
+    places = [place for place in (folder, folder / "annotations") if place.is_dir()]
+    for place in places:
         named = sorted([*place.glob("captions_*.json"), *place.glob("dataset_*.json")])
         if named:
             return named
-    files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
-    return sorted(files) if all(path.suffix.lower() == ".json" for path in files) else []
+    for place in places:
+        files = [path for path in place.iterdir() if path.is_file() and path.name[0] != "."]
+        if files and all(path.suffix.lower() == ".json" for path in files):
+            return sorted(files)
+    return []
 
 
 def _is_images_with_texts(folder: Path) -> bool:
