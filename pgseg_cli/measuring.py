@@ -247,7 +247,7 @@ def _retrieval(wanted: Wanted, place: Place) -> list[Any]:
         shards=str(shards),
         split=split,
         weights=segmenter.origin,
-        weights_hash=weights_hash(Path(segmenter.origin)),
+        weights_hash=weights_hash(segmenter),
         scores=scores,
     )
     title = f"{shards}, split {split}: {scores.num_images} images, {scores.num_texts} captions"
@@ -278,7 +278,7 @@ def _classification(wanted: Wanted, place: Place) -> list[Any]:
         class_hash=class_list_hash(vocabulary.names, vocabulary.prompts),
         templates=templates,
         weights=segmenter.origin,
-        weights_hash=weights_hash(Path(segmenter.origin)),
+        weights_hash=weights_hash(segmenter),
         images_seen=sum(scores.class_images),
         scores=scores,
     )

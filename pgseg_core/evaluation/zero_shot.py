@@ -95,7 +95,7 @@ def evaluate_zero_shot(
         wordings=question.wordings,
         refine=question.refine,
         weights=segmenter.origin,
-        weights_hash=weights_hash(Path(segmenter.origin)),
+        weights_hash=weights_hash(segmenter),
         sweep=curve,
         **_measured(dataset, result),
     )
@@ -250,7 +250,13 @@ def _measured(dataset: SegmentationSet, result: SegmentationResult) -> _Measured
     )
 
 
-def weights_hash(checkpoint: Path) -> str:
-    """Name a checkpoint by its weights: the first 12 hexadecimal digits of their file's SHA-256."""
-    with (checkpoint / WEIGHTS).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+def weights_hash(segmenter: Segmenter) -> str:
+    """Name a model by its weights: the first 12 hexadecimal digits of their file's SHA-256.
+
+    Empty for a model that was not loaded from a file, such as one that is being trained.
+    """
+    file = Path(segmenter.origin) / WEIGHTS
+    if not segmenter.origin or not file.is_file():
+        return ""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
