@@ -137,3 +137,37 @@ def test_a_perfect_prediction_scores_one() -> None:
     result = scores(confusion(labels, labels, 6), background=True)
     assert result.iou == result.accuracy == (1.0,) * 6
     assert (result.miou, result.foreground_miou, result.aacc, result.macc) == (1, 1, 1, 1)
+
+
+def mmsegmentation(
+    predictions: list[np.ndarray], targets: list[np.ndarray], num_classes: int, ignore: int
+) -> tuple[float, float, float]:
+    """mIoU, mAcc and aAcc as mmsegmentation defines them: histograms over each image, then sums."""
+    areas = np.zeros((4, num_classes))
+    for prediction, target in zip(predictions, targets, strict=True):
+        counted = target != ignore
+        guess, truth = prediction[counted], target[counted]
+        bins, limits = num_classes, (0, num_classes)
+        intersect = np.histogram(guess[guess == truth], bins, limits)[0]
+        in_guess = np.histogram(guess, bins, limits)[0]
+        in_truth = np.histogram(truth, bins, limits)[0]
+        areas += np.stack([intersect, in_guess + in_truth - intersect, in_guess, in_truth])
+    intersect, union, _, in_truth = areas
+    with np.errstate(invalid="ignore"):
+        iou, accuracy = intersect / union, intersect / in_truth
+    return np.nanmean(iou), np.nanmean(accuracy), intersect.sum() / in_truth.sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agrees_with_mmsegmentations_definition(seed: int) -> None:
+    """Ignored pixels, classes that only one side has, and classes that neither has."""
+    generator = np.random.default_rng(seed)
+    known = generator.permutation(9)
+    predictions = [known[generator.integers(0, 6, (7, 5 + i))] for i in range(4)]
+    targets = [np.append(known[2:8], 255)[generator.integers(0, 7, (7, 5 + i))] for i in range(4)]
+    total = sum(
+        confusion(guess, truth, 9) for guess, truth in zip(predictions, targets, strict=True)
+    )
+    found = scores(total)
+    expected = mmsegmentation(predictions, targets, 9, 255)
+    assert (found.miou, found.macc, found.aacc) == pytest.approx(expected, abs=1e-12)

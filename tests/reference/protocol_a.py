@@ -61,13 +61,16 @@ def window_scores(
 ) -> np.ndarray:
     """Steps 3, 5 and 6: (h, w, 1 + c) scores of a window's pixels, background first."""
     height, width = window.shape[:2]
+    patch = model.config.image.patch_size
+    filled = np.zeros((-(-height // patch) * patch, -(-width // patch) * patch, 3))  # mean colour
+    filled[:height, :width] = window
     with torch.no_grad():
-        pixels = torch.from_numpy(window).permute(2, 0, 1)[None].float()
+        pixels = torch.from_numpy(filled).permute(2, 0, 1)[None].float()
         output = model.encode_image(pixels)
         groups = model.project_groups(output.tokens)[0].double().numpy()
         first, second = (stage.soft[0].double().numpy() for stage in output.stages)
     soft = (second @ first).T.reshape(*output.grid, -1)  # groups x 6 times 6 x patches
-    owner = bilinear(soft, height, width).argmax(axis=2)
+    owner = bilinear(soft, *filled.shape[:2]).argmax(axis=2)[:height, :width]
 
     scale = min(math.exp(model.logit_scale.item()), 100.0)
     image = unit(output.feature[0].double().numpy())
@@ -97,11 +100,12 @@ def label_photo(
     *,
     threshold: float,
     short_side: int,
+    long_side: int,
     window: int,
     stride: int,
 ) -> np.ndarray:
     """Label every pixel: 0 is the background, then the classes in order."""
-    factor = min(2048 / max(photo.size), short_side / min(photo.size))
+    factor = min(long_side / max(photo.size), short_side / min(photo.size))
     height, width = int(photo.height * factor + 0.5), int(photo.width * factor + 0.5)
     resized = np.round(bilinear(np.asarray(photo, dtype=float), height, width))
     pixels = (resized / 255 - MEAN) / STD
