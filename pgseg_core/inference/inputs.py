@@ -77,8 +77,7 @@ def _expand(value: str) -> list[_Found]:
             raise DataError("standard input is empty", hint="Send it a photo: < photo.jpg")
         return [_Found(data, STANDARD_INPUT, Path("stdin"))]
     if _ADDRESS.match(value):
-        name = Path(unquote(urlsplit(value).path).replace("\\", "/")).name
-        return [_Found(value, value, Path(name if name.strip(". ") else "image"))]
+        return [_Found(value, value, Path(_address_name(value)))]
     path = Path(value)
     if path.is_dir():
         return [_Found(image, str(image), image.relative_to(path)) for image in list_images(path)]
@@ -87,6 +86,15 @@ def _expand(value: str) -> list[_Found]:
     if glob.has_magic(value):
         return _matches(value)
     raise DataError(f"{path}: no such image or folder", hint=_nearest(path))
+
+
+def _address_name(address: str) -> str:
+    """Return the file's name in an address, with nothing in it that a file system minds."""
+    try:
+        name = unquote(urlsplit(address).path).replace("\\", "/").rpartition("/")[2]
+    except ValueError as error:
+        raise DataError(f"{address}: no address ({error})", hint="Check it.") from None
+    return re.sub(r"[^\w.-]+", "_", name).lstrip("._-") or "image"
 
 
 def _matches(pattern: str) -> list[_Found]:

@@ -17,6 +17,7 @@ from pgseg_core.errors import DataError
 from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.results.formats import FORMATS, Result
 from pgseg_core.results.record import describe
+from pgseg_core.results.writing import write_json
 from pgseg_core.viz.overlay import draw_overlay, index_mask
 
 
@@ -81,8 +82,7 @@ def write_result(
             "mask": str(mask),
             **({"formats": further} if further else {}),
         }
-        with whole_file(numbers) as temporary:
-            temporary.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        write_json(numbers, record, indent=2)
     except OSError as error:
         raise DataError(
             f"{stem.parent}: cannot be written ({error.strerror})",

@@ -1,6 +1,5 @@
 """The further formats of a result, by name: what each writes beside the mask."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.results.coco import coco_dataset
 from pgseg_core.results.names import file_name
 from pgseg_core.results.shapes import geojson, labelme_file
+from pgseg_core.results.writing import write_json
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ def _labelme(result: Result) -> Path:
 
 def _geojson(result: Result) -> Path:
     path = _path(result, ".geojson")
-    with whole_file(path) as file:
-        file.write_text(json.dumps(geojson(result.segmentation), ensure_ascii=False), "utf-8")
+    write_json(path, geojson(result.segmentation))
     return path
 
 
@@ -99,8 +98,7 @@ def _path(result: Result, ending: str) -> Path:
 
 def _json(result: Result, what: str, values: object) -> Path:
     path = _path(result, f"_{what}.json")
-    with whole_file(path) as file:
-        file.write_text(json.dumps(values, ensure_ascii=False) + "\n", "utf-8")
+    write_json(path, values)
     return path
 
 

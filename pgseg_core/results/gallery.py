@@ -19,6 +19,7 @@ from jaxtyping import Integer
 from PIL import Image
 
 from pgseg_core.atomic import whole_file
+from pgseg_core.results.writing import write_text
 from pgseg_core.viz.palette import class_colours
 from pgseg_core.viz.regions import resize_labels
 
@@ -85,8 +86,7 @@ def write_gallery(entries: Sequence[Entry], out: Path, *, skipped: Sequence[str]
         weights=first.get("weights", ""),
         folder=out.resolve().name,
     )
-    with whole_file(out / PAGE) as file:
-        file.write_text(page, "utf-8")
+    write_text(out / PAGE, page)
     return out / PAGE
 
 
@@ -131,7 +131,7 @@ def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def _address(file: Path, out: Path) -> str:
-    return quote(Path(os.path.relpath(file, out)).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(file, out)).as_posix()))
 
 
 def _data_url(file: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from pgseg_core.atomic import remove_leftovers, whole_file
+from pgseg_core.atomic import remove_leftovers
 from pgseg_core.errors import DataError
 from pgseg_core.inference.decode import Decoded, decode_ahead
 from pgseg_core.inference.inputs import Photo
@@ -23,6 +23,7 @@ from pgseg_core.inference.segmenter import Classes, Segmenter
 from pgseg_core.results.coco import merge_datasets
 from pgseg_core.results.files import finished_record, write_result
 from pgseg_core.results.gallery import PICTURES, Entry, keep_thumbnails, write_gallery
+from pgseg_core.results.writing import write_json
 
 ANNOTATIONS = "_annotations.coco.json"
 """All photos' annotations in one file."""
@@ -194,5 +195,4 @@ def _merge(entries: Sequence[Entry], path: Path) -> None:
         name = place.as_posix() if place.suffix == suffix else f"{place.as_posix()}{suffix}"
         part["images"][0]["file_name"] = name
         parts.append(part)
-    with whole_file(path) as file:
-        file.write_text(json.dumps(merge_datasets(parts), ensure_ascii=False) + "\n", "utf-8")
+    write_json(path, merge_datasets(parts))

@@ -31,6 +31,7 @@ def photos(here: Path) -> Path:
     frames = [Image.new("RGB", (20, 16), (60 * k, 0, 90)) for k in range(3)]
     frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    os.link(folder / "a.png", os.fsencode(folder) + b"/no\xfftext.png")
     return folder
 
 
@@ -43,15 +44,15 @@ def test_a_folder_with_all_that_can_be_asked(pgseg, here, photos):
     line = ["segment", "photos", "-c", ",".join(ODD), "--top-k", "7", "--format", "coco,png"]
     result = pgseg([*line, "-o", "photos/out"])
     assert result.code == 2
-    assert "skipped 1 of 7 photos" in result.words
+    assert "skipped 1 of 8 photos" in result.words
     assert "broken.jpg" in result.words
     names = [f"film.gif/frame_{k}" for k in (1, 2, 3)]
-    names = sorted(["a", "inner dir/a", "wide", *names])
+    names = sorted(["a", "inner dir/a", "no\udcfftext", "wide", *names])
     assert list(masks(photos / "out")) == [f"{name}_mask.png" for name in names]
     for name in names:
         record = json.loads((photos / f"out/{name}.json").read_text("utf-8"))
         assert [each["name"] for each in record["classes"]][1:4] == ["cup, mug", "שמיים", "🦊"]
-        with Image.open(record["mask"]) as mask:
+        with Image.open(photos / f"out/{name}_mask.png") as mask:
             counts = np.bincount(np.asarray(mask).ravel(), minlength=7).tolist()
         assert counts == [each["pixels"] for each in record["classes"]]
     outside = {path.name for path in here.iterdir()} - {"data", "runs", "photos"}
@@ -62,7 +63,7 @@ def test_a_folder_with_all_that_can_be_asked(pgseg, here, photos):
     merged = json.loads((photos / "out/_annotations.coco.json").read_text("utf-8"))
     assert sorted(each["file_name"] for each in merged["images"]) == [
         "a.png", "film.gif/frame_1", "film.gif/frame_2", "film.gif/frame_3",
-        "inner dir/a.webp", "wide.avif",
+        "inner dir/a.webp", "no?text.png", "wide.avif",
     ]  # fmt: skip
 
     before = masks(photos / "out")
@@ -70,7 +71,7 @@ def test_a_folder_with_all_that_can_be_asked(pgseg, here, photos):
     again = pgseg([*line, "-o", "photos/out", "--resume", "--json"])
     assert again.code == 2
     assert "5 photos were finished before" in again.words
-    assert len(json.loads(again.out)) == 6
+    assert len(json.loads(again.out)) == 7
     assert masks(photos / "out") == before
 
 
