@@ -1,18 +1,18 @@
 """Decisions to tar shards in webdataset's convention: KEY.jpg and KEY.json, side by side.
 
 Equal samples give equal bytes: times are fixed and keys sorted. A shard has a temporary name until
-it is whole and on the disk; only then is it recorded.
+it is whole and on the disk; only then is it recorded. webdataset writes the tar; it is imported
+with the first shard, because it brings torch along, which nothing else here needs.
 """
 
 import contextlib
 import hashlib
-import io
 import json
 import os
-import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from pgseg_core.data.manifest import ShardEntry
 from pgseg_core.data.prepare.accounts import Share
@@ -119,24 +119,18 @@ class _ShardWriter:
         self._path = path
         self._temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
         self._file = self._temporary.open("wb")
-        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = _tar_writer(self._file)
 
     def write(self, sample: Sample) -> None:
         record = {"captions": list(sample.captions), "image": sample.name, **sample.details}
         text = json.dumps(record, ensure_ascii=False, sort_keys=True)
-        self._add(f"{sample.key}.jpg", sample.image)
-        self._add(f"{sample.key}.json", text.encode("utf-8", "backslashreplace"))
+        encoded = text.encode("utf-8", "backslashreplace")
+        self._tar.write({"__key__": sample.key, "jpg": sample.image, "json": encoded})
         share = Share(1, len(sample.captions), len(sample.image))
         self.shares[sample.source] = self.shares.get(sample.source, Share()) + share
         self.samples += 1
         self.bytes += len(sample.image)
         self.last = sample.position
-
-    def _add(self, name: str, content: bytes) -> None:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(content)
-        entry.uname = entry.gname = "pgseg"
-        self._tar.addfile(entry, io.BytesIO(content))
 
     def abandon(self) -> None:
         """Close the file as it is, and take it away."""
@@ -156,3 +150,10 @@ class _ShardWriter:
         size = self._temporary.stat().st_size
         self._temporary.replace(self._path)
         return ShardEntry(self._path.name, self.samples, size, digest)
+
+
+def _tar_writer(file: BinaryIO) -> Any:
+    """Open a `webdataset.TarWriter` whose output depends on nothing but the samples."""
+    from webdataset import TarWriter  # noqa: PLC0415
+
+    return TarWriter(file, user="pgseg", group="pgseg", mtime=0, encoder=False)
