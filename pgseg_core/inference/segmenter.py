@@ -26,7 +26,7 @@ from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
 from pgseg_core.text.tokenizer import Tokenizer
-from pgseg_core.text.vocabulary import ClassName, Vocabulary
+from pgseg_core.text.vocabulary import ClassName, Vocabulary, load_vocabulary
 from pgseg_core.weights import find_weights
 
 Chooser = Callable[[GroupField], ClassBank]
@@ -109,12 +109,14 @@ class Segmenter:
         """Embed class names, all synonyms of a class in all templates averaged (step 4).
 
         Args:
-            classes: A vocabulary, or plain names.
+            classes: A vocabulary, plain names, or one text as the command line takes it.
             templates: A set's name, or a file of templates.
 
         Raises:
             DataError: No class, a class named twice, or no such templates.
         """
+        if isinstance(classes, str):
+            classes = load_vocabulary(classes)
         if not isinstance(classes, Vocabulary):
             classes = Vocabulary(tuple(ClassName(name, (name,)) for name in classes))
         return ClassBank(classes.names, self.embed_wordings(classes.prompts, templates=templates))

@@ -111,6 +111,11 @@ def test_a_choice_out_of_range_is_refused(segmenter, choices, words):
     assert words in str(refused.value)
 
 
+def test_classes_in_one_text_are_not_its_letters(segmenter):
+    assert segmenter.segment(PHOTOS[3], "sky, road").names == ("sky", "road")
+    assert len(segmenter.segment(PHOTOS[3], "voc12").names) == 20
+
+
 def test_keywords_are_the_options():
     fields = [field.name for field in dataclasses.fields(SegmentOptions)]
     assert list(Choices.__annotations__) == fields
