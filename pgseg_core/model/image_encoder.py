@@ -94,7 +94,9 @@ class Stage(nn.Module):
         tokens, group_tokens = together[:, :num_tokens], together[:, num_tokens:]
 
         if self.prototypes is not None and self.prototypes.reconstruct is not None and estimate:
-            tokens = tokens + self.prototypes.reconstruct(estimate.reconstruct().to(tokens.dtype))
+            tokens = tokens + self.prototypes.reconstruct.of_mixture(
+                estimate.mixture().to(tokens.dtype), estimate.prototypes.to(tokens.dtype)
+            )
         grouping = self.grouping(tokens, group_tokens)
         return replace(grouping, estimate=estimate), group_tokens
 

@@ -34,7 +34,7 @@ def drop_path(x: Float[Tensor, "b ..."], rate: float, *, training: bool) -> Floa
         return x
     keep = 1.0 - rate
     kept = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device) < keep
-    return torch.where(kept, x / keep if keep > 0 else x, 0.0).to(x.dtype)
+    return x * (kept.to(x.dtype) / max(keep, torch.finfo(x.dtype).tiny))
 
 
 def attend(
@@ -188,7 +188,19 @@ class Projector(nn.Module):
 
     def forward(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
         """Project; in training the batch's own statistics normalise, and are remembered."""
-        return self.fc2(F.relu(self.norm(self.fc1(x))))
+        return self._from_hidden(self.fc1(x))
+
+    def of_mixture(
+        self, weight: Float[Tensor, "b n k"], basis: Float[Tensor, "b k w"]
+    ) -> Float[Tensor, "b n o"]:
+        """Project n mixtures of k vectors, k < n: the first map acts on the k.
+
+        The same as projecting `weight @ basis`, for k / n of the first map's cost.
+        """
+        return self._from_hidden(weight @ F.linear(basis, self.fc1.weight) + self.fc1.bias)
+
+    def _from_hidden(self, hidden: Float[Tensor, "... h"]) -> Float[Tensor, "... o"]:
+        return self.fc2(F.relu(self.norm(hidden), inplace=True))
 
     def as_at_test(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
         """Project with the remembered statistics, without touching them, with gradients.

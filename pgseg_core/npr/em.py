@@ -23,10 +23,13 @@ class PrototypeEstimate:
     responsibility: Float[Tensor, "b k n"]
     """Last E-step: the share of each feature that each prototype explains; sums to 1 over k."""
 
+    def mixture(self) -> Float[Tensor, "b n k"]:
+        """Return how much of each prototype every feature is re-expressed by (Z); sums to 1 over n."""
+        return normalise_over_features(self.responsibility).mT
+
     def reconstruct(self) -> Float[Tensor, "b n d"]:
-        """Re-express every feature by the prototypes (Z P); a prototype's weights sum to 1."""
-        weight = normalise_over_features(self.responsibility)
-        return einsum(weight, self.prototypes, "b k n, b k d -> b n d")
+        """Re-express every feature by the prototypes (Z P)."""
+        return self.mixture() @ self.prototypes
 
 
 def e_step(
@@ -96,9 +99,14 @@ def estimate_prototypes(
     with torch.autocast(source.device.type, enabled=False):
         source = _at_least_float32(source)
         prototypes = start.to(source).expand(len(source), -1, -1)  # (b, k, d)
-        for _ in range(iterations):
-            responsibility = e_step(source, prototypes, mask=mask)
-            prototypes = m_step(source, responsibility, unit_norm=unit_norm, norm_dim=norm_dim)
+        plain_norm = unit_norm and norm_dim == 2
+        if plain_norm and _products_pay(len(start), *source.shape[1:], iterations):
+            responsibility = _last_e_step(source, prototypes, iterations=iterations, mask=mask)
+            prototypes = m_step(source, responsibility)
+        else:
+            for _ in range(iterations):
+                responsibility = e_step(source, prototypes, mask=mask)
+                prototypes = m_step(source, responsibility, unit_norm=unit_norm, norm_dim=norm_dim)
     return PrototypeEstimate(prototypes=prototypes, responsibility=responsibility)
 
 
@@ -114,6 +122,40 @@ def update_bank(
         momentum: Share of the old bank that stays, in [0, 1].
     """
     return momentum * bank + (1 - momentum) * batch_mean.to(bank)
+
+
+def _last_e_step(
+    source: Float[Tensor, "b n d"],
+    prototypes: Float[Tensor, "b k d"],
+    *,
+    iterations: int,
+    mask: Bool[Tensor, "b n"] | None,
+) -> Float[Tensor, "b k n"]:
+    """Run all but the last M-step on the products of the features among each other.
+
+    A prototype is a mean of features, so its product with a feature is the same mean of the
+    features' products: (Z V) V^T = Z (V V^T), and its squared length is z (V V^T) z^T. The
+    prototypes themselves are not needed until the end.
+    """
+    products = source @ source.mT  # (b, n, n)
+    logits = prototypes @ source.mT  # (b, k, n)
+    for remaining in reversed(range(iterations)):
+        share = logits.softmax(dim=1)
+        if mask is not None:
+            share = share * mask[:, None, :]
+        if remaining == 0:
+            break
+        per_total = 1 / (share.sum(dim=2, keepdim=True) + EPSILON)
+        moved = share @ products
+        squared = torch.linalg.vecdot(moved, share, dim=2).clamp(min=0)[..., None]
+        logits = moved.mul_(per_total / (squared.sqrt() * per_total + EPSILON))
+    return share
+
+
+def _products_pay(num_prototypes: int, num_features: int, width: int, iterations: int) -> bool:
+    """Tell whether EM takes fewer multiplications on the features' products."""
+    n, k, d = num_features, num_prototypes, width
+    return n * n * (d + k * (iterations - 1)) + 2 * k * n * d < 2 * iterations * k * n * d
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:
