@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pgseg_core.config import ModelConfig
 from pgseg_core.model.image_encoder import ImageEncoder
-from pgseg_core.model.layers import Projector
+from pgseg_core.model.layers import Block, Projector
 from pgseg_core.model.outputs import ImageOutput, TextOutput
 from pgseg_core.model.text_encoder import TextEncoder
 from pgseg_core.npr import update_bank
@@ -65,6 +65,12 @@ class PGSeg(nn.Module):
         return TextOutput(
             feature=self.text_projector(encoded.pooled), pooled=encoded.pooled, words=encoded.words
         )
+
+    def recompute_blocks(self, recompute: bool) -> None:
+        """Choose whether blocks are computed again in the backward pass (`train.recompute`)."""
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.recompute = recompute
 
     def banks(self) -> dict[str, Float[Tensor, "k d"]]:
         """Return the prototype banks by name: `image.0`, `image.1`, ... and `text`."""

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from pgseg_core.config import TextEncoderConfig
 from pgseg_core.model.layers import Block, quick_gelu
+
+SMALLEST_PART, MOST_PARTS = 64, 8
+"""Captions that are encoded together, at least; and into how many parts a batch falls, at most."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class EncodedText:
     pooled: Float[Tensor, "b w"]
     """The caption: at the end-of-text token, or the mean of its words."""
     words: Float[Tensor, "b t w"]
-    """Features of all tokens up to the longest caption's end."""
+    """Features of all tokens up to the longest caption's end; what lies behind a caption's own end
+    means nothing."""
 
 
 def end_of_text(tokens: Int[Tensor, "b t"]) -> Int[Tensor, " b"]:
@@ -52,15 +57,22 @@ class TextEncoder(nn.Module):
     def forward(self, tokens: Int[Tensor, "b t"]) -> EncodedText:
         """Encode captions of at most `context_length` tokens, padded with 0.
 
-        Columns after the longest caption's end are left out: attention is causal and the reading
-        position lies before them, so nothing that is read depends on them.
+        Columns after a caption's end are left out where they can be: attention is causal and the
+        reading position lies before them, so nothing that is read depends on them. Large batches
+        are encoded in parts of similar length, since one long caption would make all of them long.
         """
         end = end_of_text(tokens)
-        tokens = tokens[:, : int(end.max()) + 1]
-        x = self.token(tokens) + self.position[: tokens.shape[1]]
-        for block in self.blocks:
-            x = block(x)
-        words = self.norm(x)
+        length = end.cpu() + 1  # the one time that a GPU is waited for
+        longest = int(length.max())
+        tokens = tokens[:, :longest]
+        if len(tokens) < 2 * SMALLEST_PART:
+            words = self._encode(tokens)
+        else:
+            order = length.argsort(stable=True)
+            size = max(SMALLEST_PART, -(-len(tokens) // MOST_PARTS))
+            parts = [self._encode(tokens[own, : length[own[-1]]]) for own in order.split(size)]
+            padded = [F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts]
+            words = torch.cat(padded)[order.argsort()]
         if self.pool == "end":
             pooled = words[torch.arange(len(words), device=words.device), end]
         else:
@@ -68,3 +80,9 @@ class TextEncoder(nn.Module):
             weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
             pooled = einsum(weight, words, "b t, b t w -> b w")
         return EncodedText(pooled=pooled, words=words)
+
+    def _encode(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
+        x = self.token(tokens) + self.position[: tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)

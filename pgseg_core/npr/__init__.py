@@ -9,7 +9,7 @@ from pgseg_core.npr.em import (
     update_bank,
 )
 from pgseg_core.npr.loss import Variant, group_prototype_loss, reliable_pairs
-from pgseg_core.npr.matching import cosine_similarity, match, take_matched
+from pgseg_core.npr.matching import cosine_similarity, match, start_match, take_matched
 from pgseg_core.npr.other_matchings import match_greedily, match_in_order
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "match_in_order",
     "normalise_over_features",
     "reliable_pairs",
+    "start_match",
     "take_matched",
     "update_bank",
 ]

@@ -14,6 +14,7 @@ from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
 from pgseg_core.device import find_device, find_precision
 from pgseg_core.errors import ConfigError
+from pgseg_core.memory import keep_freed_memory
 from pgseg_core.model import Lite0Stem, PGSeg, build_model
 from pgseg_core.text.nouns import find_broader_nouns, find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
@@ -70,6 +71,7 @@ def train(
         PgsegError: Configuration, data, device or losses do not allow it.
     """
     config = settled(config)
+    keep_freed_memory()
     with closing(backend.open(config.train)) as session:
         comm = session.comm
         run = run.shared_by(comm)
@@ -87,6 +89,7 @@ def train(
         )
         schedule = make_schedule(config.train, steps_per_epoch=reader.steps_per_epoch)
         model = build_model(config.model, comm=comm, seed=config.train.seed)
+        model.recompute_blocks(config.train.recompute)
         task = TrainTask(model, comm)
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
         start_step = 0

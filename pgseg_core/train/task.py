@@ -1,5 +1,6 @@
 """From a batch to its losses: the only place that knows how the terms add up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,10 +20,10 @@ from pgseg_core.npr import (
     cosine_similarity,
     estimate_prototypes,
     group_prototype_loss,
-    match,
     match_greedily,
     match_in_order,
     reliable_pairs,
+    start_match,
     take_matched,
 )
 
@@ -37,6 +38,15 @@ class TaskOutput:
     """Detached parts, by name, each before its weight; and the share of pairs that were kept."""
     bank_means: dict[str, Float[Tensor, "k d"]]
     """Estimated prototypes averaged over the global batch, by bank; for `PGSeg.move_banks`."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Group tokens and prototypes compared, and being paired on the host."""
+
+    similarity: Float[Tensor, "b g k"]
+    matched: Callable[[], Int[Tensor, "b g"]]
+    """Waits for the index of each group's prototype."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class TrainTask(nn.Module):
         image = model.encode_image(
             pixels if pixels.is_floating_point() else normalise_batch(pixels)
         )
+        pairings = self._pair_images(image)  # the host pairs while the captions are encoded
         text = model.encode_text(batch.tokens)
         nouns = None
         if batch.noun_tokens is not None:
@@ -85,7 +96,7 @@ class TrainTask(nn.Module):
                 terms |= {f"group_{name}": term for name, term in of_groups.items()}
             if not self.npr.enabled:
                 return TaskOutput(total, _detached(terms), {})
-            paired, estimates = self._prototype_losses(image, text, batch.tokens)
+            paired, estimates = self._prototype_losses(pairings, image, text, batch.tokens)
 
         regular = sum(p.loss for name, p in paired.items() if name != "t_npr")
         if "t_npr" in paired:
@@ -123,28 +134,35 @@ class TrainTask(nn.Module):
             terms["multi_label"] = multi_label_nce(image, nouns, scale, self.comm)
         return terms
 
+    def _pair_images(self, image: ImageOutput) -> dict[str, Pairing]:
+        """Begin to pair each stage's group tokens with its prototypes, by loss term (I-NPR)."""
+        chosen = self.npr.image_stages
+        with torch.autocast(image.feature.device.type, enabled=False):
+            return {
+                f"i_npr_{index + 1}": self._pair(_full(stage.queries), stage.estimate.prototypes)
+                for index, stage in enumerate(image.stages)
+                if stage.estimate is not None and (chosen == "all" or index in chosen)
+            }
+
     def _prototype_losses(
-        self, image: ImageOutput, text: TextOutput, tokens: Int[Tensor, "b t"]
+        self,
+        pairings: dict[str, Pairing],
+        image: ImageOutput,
+        text: TextOutput,
+        tokens: Int[Tensor, "b t"],
     ) -> tuple[dict[str, PairedLoss], dict[str, PrototypeEstimate]]:
         """Return the losses by term and the estimates by bank."""
-        npr = self.npr
-        losses: dict[str, PairedLoss] = {}
         estimates: dict[str, PrototypeEstimate] = {}
-        for index, stage in enumerate(image.stages):
-            if stage.estimate is None:
-                continue
-            if npr.variant == "paper":  # the released code never moves its image banks
-                estimates[f"image.{index}"] = stage.estimate
-            if npr.image_stages == "all" or index in npr.image_stages:
-                losses[f"i_npr_{index + 1}"] = self._pair(
-                    _full(stage.queries), stage.estimate.prototypes
-                )
-        if npr.text_source != "none":
+        if self.npr.variant == "paper":  # the released code never moves its image banks
+            for index, stage in enumerate(image.stages):
+                if stage.estimate is not None:
+                    estimates[f"image.{index}"] = stage.estimate
+        if self.npr.text_source != "none":
             groups, estimate = self._text_prototypes(image, text, tokens)
             estimates["text"] = estimate
             prototypes = estimate.prototypes.expand(len(groups), -1, -1)
-            losses["t_npr"] = self._pair(groups, prototypes)
-        return losses, estimates
+            pairings = {**pairings, "t_npr": self._pair(groups, prototypes)}
+        return {name: self._paired_loss(pair) for name, pair in pairings.items()}, estimates
 
     def _text_prototypes(
         self, image: ImageOutput, text: TextOutput, tokens: Int[Tensor, "b t"]
@@ -176,17 +194,19 @@ class TrainTask(nn.Module):
 
     def _pair(
         self, groups: Float[Tensor, "b g d"], prototypes: Float[Tensor, "b k d"]
-    ) -> PairedLoss:
-        """Match, reject, contrast (Algorithm 1, steps 3 to 5)."""
-        paper = self.npr.variant == "paper"
+    ) -> Pairing:
+        """Compare, and begin to match (Algorithm 1, step 3)."""
         similarity = cosine_similarity(groups, prototypes)
+        maximise = self.npr.variant == "paper"
         if self.npr.matching == "hungarian":
-            matched = match(similarity, maximise=paper)
-        elif self.npr.matching == "greedy":
-            matched = match_greedily(similarity, maximise=paper)
-        else:
-            matched = match_in_order(similarity)
-        similarity = cosine_similarity(groups, take_matched(prototypes, matched))
+            return Pairing(similarity, start_match(similarity, maximise=maximise))
+        if self.npr.matching == "greedy":
+            return Pairing(similarity, lambda: match_greedily(similarity, maximise=maximise))
+        return Pairing(similarity, lambda: match_in_order(similarity))
+
+    def _paired_loss(self, pairing: Pairing) -> PairedLoss:
+        """Take the pairs, reject, contrast (Algorithm 1, steps 4 and 5)."""
+        similarity = take_matched(pairing.similarity, pairing.matched())
         kept = reliable_pairs(similarity, threshold=self.npr.threshold, variant=self.npr.variant)
         scale = self.model.prototype_scale()
         loss = group_prototype_loss(similarity, scale, kept, self.comm)

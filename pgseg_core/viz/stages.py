@@ -55,10 +55,9 @@ def _view(
         return StageView(group_map=group_map, num_groups=num_groups)
     responsibility = einsum(estimate.responsibility, onto_patches, "b k m, b m n -> b k n")
     queries = stage.queries.float()
-    matched = match(
-        cosine_similarity(queries, estimate.prototypes), maximise=npr.variant == "paper"
-    )
-    similarity = cosine_similarity(queries, take_matched(estimate.prototypes, matched))
+    similarity = cosine_similarity(queries, estimate.prototypes)
+    matched = match(similarity, maximise=npr.variant == "paper")
+    similarity = take_matched(similarity, matched)
     kept, _ = reliable_pairs(similarity, threshold=npr.threshold, variant=npr.variant)
     return StageView(
         group_map=group_map,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pgseg_core.model.text_encoder import TextEncoder, end_of_text
+from pgseg_core.model.text_encoder import SMALLEST_PART, TextEncoder, end_of_text
 from tests.tiny import tiny_batch, tiny_model_config
 
 
@@ -40,3 +40,14 @@ def test_a_bag_of_words_does_not_mind_their_order():
 def test_no_blocks_need_the_mean():
     with pytest.raises(ValueError, match="pool: mean"):
         encoder(depth=0)
+
+
+@pytest.mark.parametrize("pool", ["end", "mean"])
+def test_a_batch_in_parts_is_each_caption_alone(pool):
+    tokens = tiny_batch(size=2 * SMALLEST_PART + 3).tokens
+    model = encoder(pool=pool)
+    together = model(tokens)
+    for row, end in enumerate(end_of_text(tokens).tolist()):
+        alone = model(tokens[row : row + 1])
+        torch.testing.assert_close(together.pooled[row], alone.pooled[0])
+        torch.testing.assert_close(together.words[row, : end + 1], alone.words[0])

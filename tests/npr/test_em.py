@@ -27,7 +27,7 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("n", "k", "d", "iterations"), [(7, 3, 5, 1), (4, 6, 3, 4), (12, 4, 8, 10)]
+    ("n", "k", "d", "iterations"), [(7, 3, 5, 1), (4, 6, 3, 4), (12, 4, 8, 10), (6, 5, 40, 7)]
 )
 def test_em_equals_loops(n, k, d, iterations):
     source, start = draw(1, 2, n, d), draw(2, k, d)
@@ -57,8 +57,9 @@ def test_m_step_without_norm_is_the_weighted_mean():
     torch.testing.assert_close(means[0], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_masked_features_change_nothing():
-    source, start = draw(5, 2, 6, 4), draw(6, 3, 4)
+@pytest.mark.parametrize("width", [4, 30])
+def test_masked_features_change_nothing(width):
+    source, start = draw(5, 2, 6, width), draw(6, 3, width)
     mask = torch.tensor([[True] * 4 + [False] * 2] * 2)
     estimate = estimate_prototypes(source, start, iterations=5, mask=mask)
     short = estimate_prototypes(source[:, :4], start, iterations=5)

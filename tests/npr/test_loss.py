@@ -89,7 +89,7 @@ def test_released_variant_equals_released(case, threshold):
         return tensor("npr_standalone.npz", f"npr/{case}/{key}")
 
     groups = number("group").requires_grad_()
-    similarity = cosine_similarity(groups, take_matched(number("mu"), number("match")))
+    similarity = take_matched(cosine_similarity(groups, number("mu")), number("match"))
     kept = reliable_pairs(similarity, threshold=float(threshold), variant="released")
     # The released names of the two masks are swapped: "pg" is the one on the groups' rows.
     assert kept[0].equal(number(f"hrs_pg_{threshold}"))

@@ -26,9 +26,12 @@ def test_total_is_extremal(shape, maximise):
 def test_permuted_prototypes_are_found_again():
     groups = draw(1, 3, 5, 8)
     order = torch.stack([torch.randperm(5) for _ in range(3)])
-    prototypes = take_matched(groups, order)
-    matched = match(cosine_similarity(groups, prototypes))
-    torch.testing.assert_close(take_matched(prototypes, matched), groups)
+    prototypes = torch.stack([rows[own] for rows, own in zip(groups, order, strict=True)])
+    similarity = cosine_similarity(groups, prototypes)
+    matched = match(similarity)
+    own = take_matched(similarity, matched)
+    torch.testing.assert_close(own, cosine_similarity(groups, groups))
+    torch.testing.assert_close(own.diagonal(dim1=1, dim2=2), torch.ones(3, 5).double())
 
 
 def test_fewer_prototypes_than_groups_is_refused():
