@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help demo test lint install clean
+.PHONY: help demo test lint bench install clean
 
 help:
 	@echo "make demo   install into .venv, train a tiny model on synthetic scenes, look at what it sees"
 	@echo "make test   install into .venv, then lint, type checks and all tests"
 	@echo "make lint   ruff, mypy and import-linter alone"
+	@echo "make bench  speed and memory beside the peers, about 6 minutes; writes benchmarks.md"
 	@echo "make clean  remove what the demo made"
 
 $(VENV)/installed: pyproject.toml
@@ -32,6 +33,10 @@ lint: install
 
 test: lint
 	$(BIN)/python -m pytest
+
+bench: install
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/pgseg bench --out benchmarks.md
 
 clean:
 	rm -rf $(DEMO)

@@ -12,6 +12,7 @@ import typer
 from backends.launch import report_error
 from pgseg_cli.commands import (
     backends,
+    bench,
     convert,
     data,
     evaluate,
@@ -42,6 +43,9 @@ app.add_typer(viz.app, name="viz")
 app.command("models")(models.models)
 app.command("convert")(convert.convert)
 app.command("backends")(backends.backends)
+app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    bench.bench
+)
 
 
 def run() -> None:

@@ -270,8 +270,8 @@ class TrainConfig:
     seed: NonNegativeInt = 0
     """Seeds weights, augmentation, caption choice and Gumbel noise."""
     recompute: bool = False
-    """Whether the backward pass computes the transformer blocks again instead of keeping them: about
-    a quarter slower, for batches that do not fit otherwise."""
+    """Whether the backward pass computes the transformer blocks again instead of keeping them:
+    about a quarter slower, for batches that do not fit otherwise."""
     log_every: Count = 10
     """Steps between two log lines."""
     save_every: NonNegativeInt = 500

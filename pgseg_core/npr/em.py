@@ -24,7 +24,7 @@ class PrototypeEstimate:
     """Last E-step: the share of each feature that each prototype explains; sums to 1 over k."""
 
     def mixture(self) -> Float[Tensor, "b n k"]:
-        """Return how much of each prototype every feature is re-expressed by (Z); sums to 1 over n."""
+        """Return how much of each prototype every feature is given (Z); sums to 1 over n."""
         return normalise_over_features(self.responsibility).mT
 
     def reconstruct(self) -> Float[Tensor, "b n d"]:
@@ -100,7 +100,7 @@ def estimate_prototypes(
         source = _at_least_float32(source)
         prototypes = start.to(source).expand(len(source), -1, -1)  # (b, k, d)
         plain_norm = unit_norm and norm_dim == 2
-        if plain_norm and _products_pay(len(start), *source.shape[1:], iterations):
+        if plain_norm and _products_pay(len(start), source.shape[1], source.shape[2], iterations):
             responsibility = _last_e_step(source, prototypes, iterations=iterations, mask=mask)
             prototypes = m_step(source, responsibility)
         else:

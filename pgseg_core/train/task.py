@@ -192,9 +192,7 @@ class TrainTask(nn.Module):
         source = F.normalize(source, dim=-1) * source.shape[-1] ** 0.5
         return groups, estimate_prototypes(source, bank, iterations=npr.iterations, mask=mask)
 
-    def _pair(
-        self, groups: Float[Tensor, "b g d"], prototypes: Float[Tensor, "b k d"]
-    ) -> Pairing:
+    def _pair(self, groups: Float[Tensor, "b g d"], prototypes: Float[Tensor, "b k d"]) -> Pairing:
         """Compare, and begin to match (Algorithm 1, step 3)."""
         similarity = cosine_similarity(groups, prototypes)
         maximise = self.npr.variant == "paper"

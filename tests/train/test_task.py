@@ -41,7 +41,7 @@ def test_total_is_the_weighted_sum():
 
 
 def test_recomputed_blocks_give_the_same_gradients():
-    """Noise included: which samples stochastic depth drops is decided outside of what is repeated."""
+    """Noise included: stochastic depth is decided outside of what is repeated."""
     found = []
     for recompute in (False, True):
         config = tiny_model_config()
@@ -99,7 +99,9 @@ def test_text_prototypes_move_the_group_tokens_and_not_the_text(source):
     batch = tiny_batch()
     image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
     groups, estimate = task._text_prototypes(image, text, batch.tokens)
-    loss = task._paired_loss(task._pair(groups, estimate.prototypes.expand(len(groups), -1, -1))).loss
+    loss = task._paired_loss(
+        task._pair(groups, estimate.prototypes.expand(len(groups), -1, -1))
+    ).loss
     moved = gradients(loss, task.model)
     assert "image_encoder.stages.1.group_tokens" in moved
     assert "image_encoder.stages.0.group_tokens" in moved
@@ -111,7 +113,9 @@ def test_image_prototypes_move_the_encoder_and_not_the_projectors():
     task = make_task()
     image = task.model.encode_image(tiny_batch().images)
     stage = image.stages[0]
-    moved = gradients(task._paired_loss(task._pair(stage.queries, stage.estimate.prototypes)).loss, task.model)
+    moved = gradients(
+        task._paired_loss(task._pair(stage.queries, stage.estimate.prototypes)).loss, task.model
+    )
     assert "image_encoder.stages.0.group_tokens" in moved
     assert not any("projector" in name or "text" in name for name in moved)
     assert not any(".stages.1." in name for name in moved)

@@ -1,0 +1,44 @@
+"""Run the comparisons: `python -m tests.benchmarks --help`."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tests.benchmarks.cases import CASES, SECTIONS
+from tests.benchmarks.table import HEAD, Measured, machine, rows, table
+from tests.benchmarks.turns import take_turns
+
+
+def main() -> None:
+    """Measure, print rows as they come, and write the table."""
+    parser = argparse.ArgumentParser("pgseg bench", description=__doc__)
+    parser.add_argument("--only", help=f"sections between commas: {', '.join(SECTIONS)}")
+    parser.add_argument("--turns", type=int, help="turns of each program (default: by case)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=6.0, help="begin no case after these")
+    parser.add_argument("--out", type=Path, help="write the markdown table here")
+    options = parser.parse_args()
+    wanted = options.only.split(",") if options.only else SECTIONS
+    if unknown := set(wanted) - set(SECTIONS):
+        parser.error(f"no section called {', '.join(sorted(unknown))}: {', '.join(SECTIONS)}")
+    say = sys.stdout.write
+    say("\n".join([machine(options.threads), "", *HEAD, ""]))
+    begun, done = time.monotonic(), []
+    for case in [case for case in CASES if case.section in wanted]:
+        if time.monotonic() - begun > options.minutes * 60:
+            say(f"left out, time is up: {case.what}\n")
+            continue
+        times = take_turns(
+            [case.ours, *case.peers], turns=options.turns or case.turns, threads=options.threads
+        )
+        done.append(Measured(case, times))
+        say("\n".join([*rows(done[-1]), ""]))
+        sys.stdout.flush()
+    if options.out:
+        command = " ".join(["pgseg bench", *sys.argv[1:]])
+        options.out.write_text(table(done, threads=options.threads, command=command), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

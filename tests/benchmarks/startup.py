@@ -1,0 +1,37 @@
+"""Cold starts, each a process from nothing to its end."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pgseg_core.checkpoint import save_checkpoint
+from pgseg_core.config import load_config
+from pgseg_core.model import build_model
+
+PGSEG = "from pgseg_cli.main import run; run()"
+
+
+def python(*, code: str, arguments: tuple[str, ...] = ()) -> Callable[[], object]:
+    """Run Python code in a process of its own."""
+    return lambda: subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True
+    )
+
+
+def segment() -> Callable[[], object]:
+    """`pgseg segment` of one photo with pgseg-tiny: overlay, mask and numbers written."""
+    place = Path(tempfile.mkdtemp(prefix="pgseg-bench-"))
+    config = load_config("pgseg-tiny")
+    save_checkpoint(place / "weights", config, build_model(config.model).state_dict(), {})
+    noise = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((640, 480), Image.Resampling.BICUBIC).save(place / "photo.jpg")
+    arguments = (
+        "segment", str(place / "photo.jpg"), "-c", "sky,grass,dog", "-w", str(place / "weights"),
+        "--out", str(place / "out"),
+    )  # fmt: skip
+    return python(code=PGSEG, arguments=arguments)
