@@ -9,7 +9,6 @@ import sys
 
 import typer
 
-from backends.launch import report_error
 from pgseg_cli.commands import (
     backends,
     bench,
@@ -31,6 +30,7 @@ app = typer.Typer(
     help="Learn to segment images into classes named in words, from image-text pairs alone.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich's takes as long again to import as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
@@ -53,6 +53,8 @@ def run() -> None:
     try:
         app()
     except PgsegError as error:
+        from backends.launch import report_error
+
         if not report_error(error):
             print_error(error)
         sys.exit(2)

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from einops import einsum
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 MOST_THREADS = 8
@@ -58,6 +57,8 @@ def start_match(
     num_groups, num_prototypes = similarity.shape[1:]
     if num_prototypes < num_groups:
         raise ValueError(f"{num_groups} groups cannot each have one of {num_prototypes} prototypes")
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second to import
+
     similarity = similarity.detach().float().nan_to_num(nan=-1.0)
     on_gpu = similarity.is_cuda
     arrived = torch.cuda.Event() if on_gpu else None
