@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
-from scipy import ndimage
 
 from pgseg_core.inference.lattice import PermutohedralLattice
 
@@ -107,6 +106,8 @@ def near_filter(shape: tuple[int, ...], settings: CrfSettings) -> Filter:
     """Return exp(-|p_i - p_j|^2 / 2 reach^2) sums over places (cut off at 4 deviations)."""
 
     def sums(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        from scipy import ndimage  # noqa: PLC0415 - half a second to import
+
         maps = values.reshape(*shape, -1)
         reach = (settings.near_reach, settings.near_reach, 0)
         return ndimage.gaussian_filter(maps, reach, mode="constant").reshape(values.shape)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
 import numpy as np
 from jaxtyping import Integer
 from PIL import Image
@@ -74,6 +73,8 @@ def write_gallery(entries: Sequence[Entry], out: Path, *, skipped: Sequence[str]
     Returns:
         The page.
     """
+    import jinja2  # noqa: PLC0415 - most calls write no page
+
     template = resources.files("pgseg_core.results") / "gallery.html"
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

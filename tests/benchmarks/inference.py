@@ -11,10 +11,12 @@ from PIL import Image
 
 from pgseg_core.config import InferenceConfig
 from pgseg_core.inference.classes import ClassBank
+from pgseg_core.inference.inputs import find_photos
+from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.memory import keep_freed_memory
 from pgseg_core.model import build_model
-from pgseg_core.viz.results import write_result
+from pgseg_core.results.job import Job, run_job
 from tests.benchmarks import yardstick
 from tests.benchmarks.work import class_prompts, paper, window
 
@@ -77,7 +79,7 @@ def with_bank(*, classes: int) -> Run:
     return lambda: segmenter.segment(photo, bank, background=True)
 
 
-def folder(*, whole: bool, photos: int = 4) -> Run:
+def folder(*, whole: bool, photos: int = 6) -> Run:
     """A folder of photos: read, encoded, labelled and written; or its encoder passes alone."""
     keep_freed_memory()
     segmenter = Segmenter(build_model(paper("pgseg-vits16").model), InferenceConfig())
@@ -87,12 +89,11 @@ def folder(*, whole: bool, photos: int = 4) -> Run:
         _photo(i).save(file, quality=92)
     boxes = [window()] * 2 * photos  # 640 x 480 is read at 597 x 448: two windows
 
+    asked = SegmentOptions(background=True)
+    job = Job(classes=bank, options=asked, out=place / "out", question={}, gallery=False)
+
     def all_of_it() -> None:
-        for file in files:
-            with Image.open(file) as opened:
-                image = opened.convert("RGB")
-            found = segmenter.segment(image, bank, background=True)
-            write_result(image, found, place / file.stem, {"image": str(file)})
+        run_job(segmenter, find_photos([place], outside=job.out), job)
 
     def encoder_alone() -> None:
         for pixels in boxes:
