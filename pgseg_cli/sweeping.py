@@ -67,11 +67,11 @@ class Wanted:
         return shlex.join(parts)
 
 
-def sweep(wanted: Wanted) -> bool:
+def sweep(wanted: Wanted) -> int:
     """Make a table, or go on making it.
 
     Returns:
-        Whether all chosen cells are finished.
+        The exit code: 130 after an interrupt, 2 where a run failed, else 0.
 
     Raises:
         PgsegError: The file, its data or the folder does not allow it; nothing has been run then.
@@ -84,7 +84,7 @@ def sweep(wanted: Wanted) -> bool:
     _check(plan, wanted, folders)
     if wanted.dry_run:
         _show_cells(plan, wanted, folders)
-        return True
+        return 0
     _prepare(plan, wanted)
     outcomes = _run(plan, wanted, folders)
     table = _write(plan, wanted)
@@ -143,10 +143,10 @@ def _run(plan: Plan, wanted: Wanted, folders: Sequence[CellFolder]) -> list[Outc
             say(f"[{len(ended)}/{len(todo)}] {outcome.folder.cell.name}")
 
     crew = Crew(wanted.jobs, lambda place: _environment(place, wanted), tell)
-    return crew.run(todo, lambda folder: _steps(plan, wanted, folder))
+    return crew.run(todo, lambda folder: steps_of(plan, wanted, folder))
 
 
-def _steps(plan: Plan, wanted: Wanted, folder: CellFolder) -> list[Step]:
+def steps_of(plan: Plan, wanted: Wanted, folder: CellFolder) -> list[Step]:
     """Say which commands a cell still needs."""
     if wanted.again:
         folder.clear()
@@ -225,16 +225,16 @@ def _show(table: Table, wanted: Wanted) -> None:
     say(f"{wanted.out / 'table.md'}, .csv, .json; {wanted.out / 'figure.png'}, .svg")
 
 
-def _explain(outcomes: Sequence[Outcome], table: Table, wanted: Wanted) -> bool:
-    """Say what is missing and how to go on; whether all that was chosen is finished."""
-    unfinished = [outcome for outcome in outcomes if outcome.how != "done"]
-    elsewhere = sum(outcome.how == "elsewhere" for outcome in unfinished)
+def _explain(outcomes: Sequence[Outcome], table: Table, wanted: Wanted) -> int:
+    """Say what is missing and how to go on, and return the exit code."""
+    ends = [outcome.how for outcome in outcomes]
+    elsewhere = ends.count("elsewhere")
     if elsewhere:
         say(f"{elsewhere} runs are being worked on by another pgseg sweep")
     if not table.whole:
         say(f"{table.finished} of {len(table.plan.cells)} runs of the table are finished")
         next_step(wanted.command)
-    return not unfinished
+    return 130 if "stopped" in ends else 2 if "failed" in ends else 0
 
 
 def _show_cells(plan: Plan, wanted: Wanted, folders: Sequence[CellFolder]) -> None:

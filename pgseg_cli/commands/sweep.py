@@ -62,5 +62,5 @@ def sweep(
         nproc=nproc,
         dry_run=dry_run,
     )
-    if not make_table(wanted):
-        raise typer.Exit(1)
+    if code := make_table(wanted):
+        raise typer.Exit(code)

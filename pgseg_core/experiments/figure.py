@@ -15,7 +15,7 @@ SHOWN = (
 """Measures that are drawn, where a set has them."""
 
 _ACCENT = "#1f5fa8"
-_COLUMNS, _PANEL, _LINE, _HEAD = 4, 2.6, 0.27, 0.95  # inches
+_COLUMNS, _PANEL, _LINE, _HEAD = 4, 2.6, 0.27, 0.85  # inches
 
 
 def draw_table(table: Table) -> Figure:

@@ -93,6 +93,48 @@ def test_refused_before_anything_runs(pgseg, here, changes, options, parts):
     assert not (here / "out").exists()
 
 
+def test_a_cell_goes_on_where_it_was(here):
+    """New, interrupted, trained, measured: the commands that are still needed."""
+    from pgseg_cli.sweeping import Wanted, steps_of
+    from pgseg_core.experiments import load_plan
+    from pgseg_core.experiments.cells import CellFolder
+
+    write(here)
+    out = here / "out"
+    plan = load_plan(here / "tiny.yaml", out)
+    folder = CellFolder.of(out, plan.cells[1])
+    wanted = Wanted(
+        file=here / "tiny.yaml", out=out, only=(), again=False, full=False, data=None, roots={},
+        jobs=1, threads=None, nproc=2, dry_run=False,
+    )  # fmt: skip
+
+    def commands():
+        return [list(step.command[3:]) for step in steps_of(plan, wanted, folder)]
+
+    train, measure = commands()
+    config = str(folder.config)
+    assert train == ["train", "--preset", config, "--out", str(folder.run), "--nproc", "2"]
+    assert measure[0] == "eval"
+    assert {"--quality", "--limit", "2", "data/scenes/eval"} <= set(measure)
+
+    folder.run.mkdir()
+    (folder.run / "config.yaml").write_bytes(folder.config.read_bytes())
+    assert commands()[0] == ["train", "--resume", str(folder.run), "--nproc", "2"]
+    assert folder.progress(plan.measurements) == "training"
+
+    (folder.run / "config.yaml").unlink()
+    folder.run.rmdir()
+    folder.run.symlink_to(here / "runs/pgseg-tiny")
+    assert [command[0] for command in commands()] == ["eval"]
+    assert folder.progress(plan.measurements) == "trained"
+
+    report = folder.measured(plan.measurements[0]) / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("{}")
+    assert commands() == []
+    assert folder.progress(plan.measurements) == "finished"
+
+
 def test_gpus_are_shared_among_the_runs():
     from pgseg_cli.sweeping import share_gpus
 
