@@ -1,0 +1,51 @@
+"""What the server takes: how large an upload, how many pixels, how many calls that wait."""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from pgseg_core.data.images import open_header, read_image
+from pgseg_core.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits of a server."""
+
+    upload_bytes: int = 32 * 2**20
+    """Largest body of a request."""
+    pixels: int = 60_000_000
+    """Largest photo, as its header says, before anything is decoded."""
+    waiting: int = 16
+    """Calls that may wait for the model; a further one is turned away."""
+    classes: int = 254
+    """Classes of one call: what an indexed mask holds besides background and unlabelled."""
+    wordings: int = 8192
+    """Characters of the class list."""
+
+
+def decode_photo(content: bytes, name: str, limits: Limits) -> Image.Image:
+    """Decode an uploaded photo as every other way into pgseg does, if it is not too large.
+
+    Args:
+        content: The file.
+        name: What to call it in an error.
+        limits: `pixels` is read.
+
+    Raises:
+        DataError: No image, damaged, or more pixels than allowed.
+    """
+    if not content:
+        raise DataError("no photo came with the request", hint="Send it in the field 'image'.")
+    try:
+        with open_header(content) as header:
+            width, height = header.size
+    except Exception:  # whatever is wrong with the file, read_image says it
+        width = height = 0
+    if width * height > limits.pixels:
+        raise DataError(
+            f"{name}: {width} x {height} pixels, and this server takes "
+            f"{limits.pixels / 1e6:g} million",
+            hint="Make the photo smaller, or start the server with a larger --max-pixels.",
+        )
+    return read_image(content, name=name)

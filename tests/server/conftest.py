@@ -1,0 +1,37 @@
+"""A server with a small model, in a thread of this process, on a free port."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pgseg_cli.server.limits import Limits
+from pgseg_cli.server.run import address, build_server, open_port
+from pgseg_core.config import InferenceConfig
+from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.model import build_model
+from tests.tiny import tiny_model_config
+
+READING = InferenceConfig(short_side=32, long_side=96, window=32, stride=16)
+LIMITS = Limits(upload_bytes=2**20, pixels=4_000_000, waiting=3, classes=20)
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Segmenter:
+    return Segmenter(build_model(tiny_model_config(), seed=3), READING, origin="runs/tiny")
+
+
+@pytest.fixture(scope="session")
+def server(segmenter: Segmenter) -> Iterator[str]:
+    """Where it is: http://127.0.0.1:PORT/."""
+    started = threading.Event()
+    serving = build_server(segmenter, LIMITS, host="127.0.0.1", on_start=started.set)
+    with open_port("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            assert started.wait(60)
+            yield address(listener)
+        finally:
+            serving.should_exit = True
+            thread.join(30)
