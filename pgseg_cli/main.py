@@ -18,6 +18,7 @@ from pgseg_cli.commands import (
     explain,
     models,
     segment,
+    serve,
     sweep,
     train,
     viz,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("segment")(segment.segment)
+app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
 app.add_typer(evaluate.app, name="eval")
 app.command("sweep")(sweep.sweep)

@@ -1,1 +1,1 @@
-"""From outputs to pictures. Matplotlib is for figures alone: an overlay does without it."""
+"""Labels as pictures: overlays and legends without matplotlib, and a sheet for figures with it."""

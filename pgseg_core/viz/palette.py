@@ -89,6 +89,21 @@ def class_colours(count: int, *, background: bool) -> UInt8[np.ndarray, "c 3"]:
     return np.array(colours[:count], dtype=np.uint8).reshape(-1, 3)
 
 
+def voc_colours(count: int) -> UInt8[np.ndarray, "c 3"]:
+    """Return Pascal VOC's own colours, which readers of its figures know; label 0 is black.
+
+    The bits of a label, least first, are dealt to red, green and blue in turn, highest place first.
+    They are not chosen for colour-blind readers; `class_colours` are.
+    """
+    labels = np.arange(count)
+    colours = np.zeros((count, 3), dtype=np.uint8)
+    for place in range(8):
+        for channel in range(3):
+            bit = labels >> (3 * place + channel) & 1
+            colours[:, channel] |= (bit << (7 - place)).astype(np.uint8)
+    return colours
+
+
 def palette_bytes(*, background: bool) -> bytes:
     """Return the 768 bytes of a mode-P image's palette: label i has entry i, 255 is unlabelled."""
     return class_colours(255, background=background).tobytes() + bytes(UNLABELLED)

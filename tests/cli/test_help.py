@@ -14,6 +14,8 @@ COMMANDS = [
     [], ["data"], ["data", "prepare"], ["data", "scenes"],
     ["data", "merge"], ["data", "verify"], ["data", "stats"], ["train"], ["segment"],
     ["explain"], ["models"], ["eval"], ["eval", "compare"], ["viz"], ["viz", "prototypes"],
+    ["viz", "groups"], ["viz", "embedding"], ["viz", "richness"], ["viz", "compare"],
+    ["viz", "training"], ["viz", "attention"], ["serve"],
     ["convert"], ["backends"], ["sweep"],
 ]  # fmt: skip
 HEAVY = ("torch", "torchvision", "open_clip", "webdataset", "scipy", "PIL", "numpy", "matplotlib")

@@ -1,0 +1,1 @@
+"""Figures of what a model does, at the width that a paper prints them."""
