@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
@@ -17,7 +17,12 @@ from pgseg_core.comm import Collectives
 from pgseg_core.data.labelled import open_labelled_images
 from pgseg_core.data.manifest import newest_prepared
 from pgseg_core.data.prepare.synthetic import EVALUATION_FOLDER
-from pgseg_core.data.segmentation import SegmentationSet, Unlabelled, open_segmentation_set
+from pgseg_core.data.segmentation import (
+    WITH_UNLABELLED,
+    SegmentationSet,
+    open_segmentation_set,
+    parse_unlabelled,
+)
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.evaluation.gallery import Gallery
 from pgseg_core.evaluation.page import write_page
@@ -104,8 +109,10 @@ def _segmentation(wanted: Wanted, place: Place) -> list[Any]:
     names = _names(wanted.datasets)
     roots = _roots(names, wanted.data_roots)
     protocol = load_protocol(wanted.protocol)
+    unlabelled = parse_unlabelled(wanted.unlabelled)
+    concerned = [name for name in names if name in WITH_UNLABELLED] or names
     sets = [
-        _open(name, root, wanted.unlabelled, alone="coco-object" not in names)
+        open_segmentation_set(name, root, unlabelled=unlabelled if name in concerned else None)
         for name, root in zip(names, roots, strict=True)
     ]
     if wanted.masks is not None:
@@ -334,15 +341,6 @@ def _roots(names: list[str], given: Sequence[Path]) -> Sequence[Path]:
     if unknown:
         raise DataError(f"where is {unknown[0]}?", hint="Name its folder: --data-root DIR")
     return [newest_prepared(Path()) / EVALUATION_FOLDER]
-
-
-def _open(name: str, root: Path, unlabelled: str | None, *, alone: bool) -> SegmentationSet:
-    choices: dict[str, Unlabelled] = {choice: choice for choice in get_args(Unlabelled)}
-    if unlabelled is not None and unlabelled not in choices:
-        raise ConfigError(f"--unlabelled {unlabelled}", hint=f"Known: {', '.join(choices)}")
-    concerned = alone or name == "coco-object"
-    choice = choices[unlabelled] if unlabelled is not None and concerned else None
-    return open_segmentation_set(name, root, unlabelled=choice)
 
 
 def _own_folder(folder: Path, images: SegmentationSet, sets: Sequence[SegmentationSet]) -> Path:

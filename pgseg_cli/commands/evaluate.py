@@ -28,8 +28,8 @@ def evaluate(
         typer.Option(
             "--dataset",
             help="voc12, voc20, context59, context60, coco-object, coco-stuff, ade20k, cityscapes, "
-            "camvid, folder (images/, masks/, classes.txt) or scenes. Several: repeat it, or put "
-            "commas between. Default: scenes.",
+            "camvid, lvis, imagenet-s, folder (images/, masks/, classes.txt) or scenes. Several: "
+            "repeat it, or put commas between. Default: scenes.",
         ),
     ] = None,
     data_root: Annotated[
@@ -77,7 +77,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--unlabelled",
-            help="coco-object's pixels without label: background (the default) or ignore.",
+            help="Pixels without any label, background or ignore. Of coco-object (background "
+            "when left away) and lvis (ignore).",
         ),
     ] = None,
     own_size: Annotated[

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Integer
 from PIL import Image
 
 from pgseg_core.data.segmentation import SegmentationSample, read_index_mask
-from pgseg_core.data.segmentation.coco import object_pixels
+from pgseg_core.data.segmentation.instances import object_pixels
 from pgseg_core.data.transforms import normalise
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.baselines import random_groups

@@ -8,7 +8,16 @@ the lists of protocol `sclip` begin with what counts as background.
 from importlib import resources
 
 BUILTIN_VOCABULARIES = (
-    *("voc12", "context", "coco-object", "coco-stuff", "ade20k", "cityscapes", "camvid"),
+    *(
+        "voc12",
+        "context",
+        "coco-object",
+        "coco-stuff",
+        "ade20k",
+        "cityscapes",
+        "camvid",
+        "imagenet",
+    ),
     *("sclip/voc12", "sclip/voc20", "sclip/coco-object"),
 )
 """Lists by name."""

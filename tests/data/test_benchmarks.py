@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from pgseg_core.data.segmentation import IGNORE_LABEL, open_segmentation_set
-from pgseg_core.data.segmentation.coco import STUFF_IDS, THING_IDS, object_pixels
+from pgseg_core.data.segmentation.coco import STUFF_IDS, THING_IDS
+from pgseg_core.data.segmentation.instances import object_pixels
 from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.text.vocabulary import builtin_vocabulary
 from tests.data.conftest import jpeg, random_image
@@ -88,7 +89,7 @@ def test_mask_values_become_labels(trees, name, labels):
 def test_coco_objects_unlabelled_pixels_may_be_left_out(trees):
     dataset = open_segmentation_set("coco-object", trees / "coco-object", unlabelled="ignore")
     assert dataset[0].mask.tolist() == [[1, 80, 0, 255]]
-    with pytest.raises(ConfigError, match="a choice of coco-object, not of voc12"):
+    with pytest.raises(ConfigError, match="a choice of coco-object and lvis, not of voc12"):
         open_segmentation_set("voc12", trees / "voc12", unlabelled="ignore")
 
 
@@ -184,8 +185,9 @@ def test_instances_are_drawn_and_the_smaller_is_seen(tmp_path):
     instances(tmp_path, entries)
     dataset = open_segmentation_set("coco-object", tmp_path)
     assert dataset[0].mask.tolist() == [[80, 1, 1, 1], [80, 1, 1, 1], [1, 1, 1, 1]]
-    with pytest.raises(ConfigError, match="does not say which pixels"):
-        open_segmentation_set("coco-object", tmp_path, unlabelled="ignore")
+    instances(tmp_path, entries[:1])
+    ignoring = open_segmentation_set("coco-object", tmp_path, unlabelled="ignore")
+    assert ignoring[0].mask[0].tolist() == [80, 255, 255, 255]
 
 
 def test_instances_that_do_not_fit_are_named(tmp_path):
@@ -209,7 +211,7 @@ def test_instances_that_do_not_fit_are_named(tmp_path):
 
 
 def test_outlines():
-    square = object_pixels([[1, 0, 2, 0, 2, 1, 1, 1]], 3, 4)
+    square = object_pixels([[1, 0, 3, 0, 3, 2, 1, 2]], 3, 4)
     assert square.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     text = "3X15jN"  # 3, 40, 5 and 2 pixels in turn, the last written as the step from 40: -38
     crowd = object_pixels({"size": [10, 5], "counts": text}, 10, 5)

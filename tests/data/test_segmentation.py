@@ -159,7 +159,6 @@ def test_two_images_of_one_name_are_refused(folder):
     [
         (b"# none\n", "names no class"),
         (b"\xff", "cannot be read"),
-        (b"x\n" * 256, "names 256 classes"),
     ],
 )
 def test_a_bad_class_file_is_refused(folder, content, message):

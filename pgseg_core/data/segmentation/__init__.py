@@ -6,8 +6,12 @@ A set is checked when it is opened, so that a missing file is known before hours
 from pgseg_core.data.segmentation.benchmarks import (
     SEGMENTATION_SETS,
     VOC12_CLASSES,
+    WITH_UNLABELLED,
+    BenchmarkSet,
     Unlabelled,
     open_segmentation_set,
+    parse_unlabelled,
+    recognise_set,
 )
 from pgseg_core.data.segmentation.sets import (
     BACKGROUND,
@@ -24,11 +28,15 @@ __all__ = [
     "IGNORE_LABEL",
     "SEGMENTATION_SETS",
     "VOC12_CLASSES",
+    "WITH_UNLABELLED",
+    "BenchmarkSet",
     "IndexMaskSet",
     "MaskFiles",
     "SegmentationSample",
     "SegmentationSet",
     "Unlabelled",
     "open_segmentation_set",
+    "parse_unlabelled",
     "read_index_mask",
+    "recognise_set",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pgseg_core.data.segmentation.coco import (
     STUFF_IDS,
@@ -10,13 +10,18 @@ from pgseg_core.data.segmentation.coco import (
     find_instances,
     open_instances,
 )
+from pgseg_core.data.segmentation.imagenet_s import open_imagenet_s
+from pgseg_core.data.segmentation.instances import InstanceSet
+from pgseg_core.data.segmentation.lvis import open_lvis
+from pgseg_core.data.segmentation.pascal_context import ANNOTATIONS, open_context_file
 from pgseg_core.data.segmentation.sets import (
     BACKGROUND,
     IGNORE_LABEL,
+    MANY_IGNORE_LABEL,
     IndexMaskSet,
     MaskFiles,
-    SegmentationSet,
 )
+from pgseg_core.data.segmentation.sources import where_to_get
 from pgseg_core.data.segmentation.trees import (
     Layout,
     class_names_of,
@@ -29,7 +34,10 @@ from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.vocabularies import vocabulary_text
 
 Unlabelled = Literal["background", "ignore"]
-"""What COCO-Object's pixels without any label are: background (as published), or not counted."""
+"""What pixels without any label are: background, or not counted. A choice of `WITH_UNLABELLED`."""
+
+BenchmarkSet = IndexMaskSet | InstanceSet
+"""A set that is read from files."""
 
 _NO_LABEL = {IGNORE_LABEL: IGNORE_LABEL}
 
@@ -44,35 +52,70 @@ VOC12_CLASSES = (BACKGROUND, *_foreground("voc12"))
 
 def open_segmentation_set(
     name: str, root: Path, *, unlabelled: Unlabelled | None = None
-) -> SegmentationSet:
+) -> BenchmarkSet:
     """Open a set and check that all of it is there.
 
     Args:
         name: One of `SEGMENTATION_SETS`. `folder` and `scenes` are `images/`, `masks/*.png` and
             `classes.txt`; a first class called background is the background.
         root: The set's folder.
-        unlabelled: Of coco-object only; background when None.
+        unlabelled: Of `WITH_UNLABELLED` only. When None, background for coco-object, as published,
+            and ignore for lvis, which says of each photo only what some classes are.
 
     Raises:
-        DataError: No such kind of set, or files are missing; lists the first and counts all.
+        DataError: No such kind of set, or files are missing; lists the first, counts all and says
+            where the set is obtained.
         ConfigError: `unlabelled` for a set without that choice.
     """
     if name not in _OPENERS:
         raise DataError(
             f"no segmentation set called '{name}'", hint=f"Known sets: {', '.join(_OPENERS)}"
         )
-    if not root.is_dir():
-        raise DataError(f"{name}: the folder {root} does not exist", hint="Check the path.")
-    if name == "coco-object":
-        return _open_coco_object(name, root, unlabelled or "background")
-    if unlabelled is not None:
+    if unlabelled is not None and name not in WITH_UNLABELLED:
         raise ConfigError(
-            f"--unlabelled is a choice of coco-object, not of {name}", hint="Leave it out."
+            f"--unlabelled is a choice of {' and '.join(WITH_UNLABELLED)}, not of {name}",
+            hint="Leave it out.",
         )
-    return _OPENERS[name](name, root)
+    if not root.is_dir():
+        raise DataError(
+            f"{name}: the folder {root} does not exist",
+            hint=where_to_get(name, after="Check the path."),
+        )
+    try:
+        if name == "coco-object":
+            return _open_coco_object(name, root, unlabelled or "background")
+        if name == "lvis":
+            return open_lvis(name, root, background=unlabelled == "background")
+        return _OPENERS[name](name, root)
+    except DataError as error:
+        raise DataError(error.message, hint=where_to_get(name, after=error.hint or "")) from error
 
 
-def _open_voc12(name: str, root: Path) -> SegmentationSet:
+def parse_unlabelled(value: str | None) -> Unlabelled | None:
+    """Check what a user gave for `--unlabelled`.
+
+    Raises:
+        ConfigError: It is none of the choices.
+    """
+    for choice in get_args(Unlabelled):
+        if value == choice:
+            return choice
+    if value is not None:
+        raise ConfigError(f"--unlabelled {value}", hint=f"Known: {', '.join(get_args(Unlabelled))}")
+    return None
+
+
+def recognise_set(root: Path) -> BenchmarkSet | None:
+    """Return the first set, in the order of `SEGMENTATION_SETS`, whose tree this folder is."""
+    for name in _OPENERS:
+        try:
+            return open_segmentation_set(name, root)
+        except DataError:
+            continue
+    return None
+
+
+def _open_voc12(name: str, root: Path) -> BenchmarkSet:
     root = _inner(root, "ImageSets", ("VOC2012", "VOCdevkit/VOC2012"))
     files = listed_files(
         name,
@@ -84,21 +127,25 @@ def _open_voc12(name: str, root: Path) -> SegmentationSet:
     return _with_or_without_background(name, "voc12", files, background=name == "voc12")
 
 
-def _open_context(name: str, root: Path) -> SegmentationSet:
-    root = _inner(root, "ImageSets", ("VOC2010", "VOCdevkit/VOC2010"))
+def _open_context(name: str, root: Path) -> BenchmarkSet:
+    root = _inner(root, "JPEGImages", ("VOC2010", "VOCdevkit/VOC2010"))
+    background = name == "context60"
+    if (root / ANNOTATIONS).is_file() and not (root / "SegmentationClassContext").is_dir():
+        return open_context_file(name, root, _foreground("context"), background=background)
     files = listed_files(
         name,
         root,
         images="JPEGImages",
         masks="SegmentationClassContext",
         listing="ImageSets/SegmentationContext/val.txt",
+        otherwise=f"{ANNOTATIONS} with JPEGImages/*.jpg",
     )
-    return _with_or_without_background(name, "context", files, background=name == "context60")
+    return _with_or_without_background(name, "context", files, background=background)
 
 
 def _with_or_without_background(
     name: str, vocabulary: str, files: tuple[MaskFiles, ...], *, background: bool
-) -> SegmentationSet:
+) -> BenchmarkSet:
     """Masks whose 0 is background: kept as a class, or not counted and the others moved down."""
     classes = _foreground(vocabulary)
     if background:
@@ -107,7 +154,7 @@ def _with_or_without_background(
     return IndexMaskSet(name, classes, vocabulary, files, labels=labels)
 
 
-def _open_ade20k(name: str, root: Path) -> SegmentationSet:
+def _open_ade20k(name: str, root: Path) -> BenchmarkSet:
     root = _inner(root, "annotations", ("ADEChallengeData2016",))
     classes = _foreground("ade20k")
     labels = {0: IGNORE_LABEL, **{value + 1: value for value in range(len(classes))}}
@@ -118,7 +165,7 @@ def _open_ade20k(name: str, root: Path) -> SegmentationSet:
     return _open_first(name, root, classes, "ade20k", layouts)
 
 
-def _open_cityscapes(name: str, root: Path) -> SegmentationSet:
+def _open_cityscapes(name: str, root: Path) -> BenchmarkSet:
     image, train_ids, ids = (
         *("_leftImg8bit.png", "_gtFine_labelTrainIds.png"),
         "_gtFine_labelIds.png",
@@ -135,7 +182,7 @@ def _open_cityscapes(name: str, root: Path) -> SegmentationSet:
     return _open_first(name, root, _foreground("cityscapes"), "cityscapes", layouts)
 
 
-def _open_camvid(name: str, root: Path) -> SegmentationSet:
+def _open_camvid(name: str, root: Path) -> BenchmarkSet:
     classes = _foreground("camvid")
     labels = {
         **{value: value for value in range(len(classes))},
@@ -146,7 +193,7 @@ def _open_camvid(name: str, root: Path) -> SegmentationSet:
     return _open_first(name, root, classes, "camvid", layouts)
 
 
-def _open_coco_object(name: str, root: Path, unlabelled: Unlabelled) -> SegmentationSet:
+def _open_coco_object(name: str, root: Path, unlabelled: Unlabelled) -> BenchmarkSet:
     classes = (BACKGROUND, *_foreground("coco-object"))
     nothing = {"background": 0, "ignore": IGNORE_LABEL}[unlabelled]
     things = {identity: label for label, identity in enumerate(THING_IDS, start=1)}
@@ -158,16 +205,11 @@ def _open_coco_object(name: str, root: Path, unlabelled: Unlabelled) -> Segmenta
     layouts = _coco_layouts(by_place=by_place, by_id=by_id, trained=trained)
     instances = find_instances(root)
     if instances is not None and not any(layout.fits(root) for layout in layouts):
-        if unlabelled == "ignore":
-            raise ConfigError(
-                f"--unlabelled ignore: {instances} does not say which pixels have no label",
-                hint="Leave it out, or use the stuff and thing maps.",
-            )
-        return open_instances(name, root, instances, classes, "coco-object")
+        return open_instances(name, root, instances, classes, "coco-object", empty=nothing)
     return _open_first(name, root, classes, "coco-object", layouts)
 
 
-def _open_coco_stuff(name: str, root: Path) -> SegmentationSet:
+def _open_coco_stuff(name: str, root: Path) -> BenchmarkSet:
     by_id = {identity: label for label, identity in enumerate(_COCO_IDS)}
     by_place = {identity - 1: label for identity, label in by_id.items()} | _NO_LABEL
     trained = {label: label for label in range(len(_COCO_IDS))} | _NO_LABEL
@@ -189,13 +231,15 @@ def _coco_layouts(
     }
 
 
-def _open_folder(name: str, root: Path) -> SegmentationSet:
+def _open_folder(name: str, root: Path) -> BenchmarkSet:
     layout = "images/NAME.jpg (or png, ...), masks/NAME.png, classes.txt (one class a line)"
     parts = [root / "images", root / "masks", root / "classes.txt"]
     refuse_missing(name, root, layout, [part for part in parts if not part.exists()])
     files = paired_files(name, root, Layout("images", "masks"))
-    classes = root / "classes.txt"
-    return IndexMaskSet(name, read_class_names(classes), f"@{classes}", files)
+    path = root / "classes.txt"
+    classes = read_class_names(path)
+    ignored = IGNORE_LABEL if len(classes) <= IGNORE_LABEL else MANY_IGNORE_LABEL
+    return IndexMaskSet(name, classes, f"@{path}", files, ignore_label=ignored)
 
 
 def _open_first(
@@ -204,7 +248,7 @@ def _open_first(
     classes: tuple[str, ...],
     vocabulary: str,
     layouts: Mapping[Layout, Mapping[int, int]],
-) -> SegmentationSet:
+) -> BenchmarkSet:
     """Open the first layout that is there.
 
     Raises:
@@ -231,7 +275,7 @@ _LAST_PANOPTIC_ID = 200
 # Ids of the 19 evaluated classes, in the order of their train ids; all others are not counted.
 _CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
-_OPENERS: Mapping[str, Callable[[str, Path], SegmentationSet]] = {
+_OPENERS: Mapping[str, Callable[[str, Path], BenchmarkSet]] = {
     "voc12": _open_voc12,
     "voc20": _open_voc12,
     "context59": _open_context,
@@ -241,8 +285,12 @@ _OPENERS: Mapping[str, Callable[[str, Path], SegmentationSet]] = {
     "ade20k": _open_ade20k,
     "cityscapes": _open_cityscapes,
     "camvid": _open_camvid,
+    "lvis": lambda name, root: open_lvis(name, root, background=False),
+    "imagenet-s": open_imagenet_s,
     "folder": _open_folder,
     "scenes": _open_folder,
 }
 SEGMENTATION_SETS = tuple(_OPENERS)
 """Every set's name."""
+WITH_UNLABELLED = ("coco-object", "lvis")
+"""Sets where it is a choice what pixels without any label are."""

@@ -1,6 +1,6 @@
 """What a set with masks is, and the one whose masks are images of class indices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -14,6 +14,8 @@ from pgseg_core.errors import DataError
 
 IGNORE_LABEL = 255
 """Pixels of this label have no ground truth."""
+MANY_IGNORE_LABEL = 65_535
+"""The same in sets of so many classes that 255 is one of them; the largest of a 16-bit mask."""
 
 BACKGROUND = "background"
 """Name of the class of everything else; where a set has it, it is the first."""
@@ -89,6 +91,26 @@ class MaskFiles:
     mask: Path
 
 
+def read_index_mask(path: Path) -> Integer[np.ndarray, "h w"]:
+    """Read an image whose pixel values are class indices (palettes are not applied).
+
+    Raises:
+        DataError: Unreadable, or a colour image.
+    """
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            values = np.asarray(image)
+    except Exception as error:  # Pillow raises anything on a damaged file.
+        raise DataError(f"the mask {path} cannot be read: {error}") from error
+    if mode not in _MASK_MODES:
+        raise DataError(
+            f"the mask {path} is a colour image ({mode}), not one of class indices",
+            hint="Save one channel (or a palette image) whose values are the labels.",
+        )
+    return values.astype(np.int64)
+
+
 @dataclass(frozen=True)
 class IndexMaskSet:
     """A `SegmentationSet` whose masks are images of class indices."""
@@ -100,6 +122,10 @@ class IndexMaskSet:
     ignore_label: int = IGNORE_LABEL
     labels: Mapping[int, int] | None = field(default=None, repr=False)
     """The label of each value in the mask files; None where the values are the labels."""
+    read_mask: Callable[[Path], Integer[np.ndarray, "h w"]] = field(
+        default=read_index_mask, repr=False
+    )
+    """How a mask file's values are read."""
 
     @property
     def has_background(self) -> bool:
@@ -110,6 +136,11 @@ class IndexMaskSet:
     def image_names(self) -> tuple[str, ...]:
         """Name of each image, in order."""
         return tuple(entry.name for entry in self.files)
+
+    @property
+    def image_paths(self) -> tuple[Path, ...]:
+        """Where each image is, in order."""
+        return tuple(entry.image for entry in self.files)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -123,7 +154,7 @@ class IndexMaskSet:
         """
         files = self.files[index]
         image = read_image(files.image)
-        mask = read_index_mask(files.mask)
+        mask = self.read_mask(files.mask)
         height, width = mask.shape
         if image.size != (width, height):
             raise DataError(
@@ -155,26 +186,6 @@ class IndexMaskSet:
             return mask
         translated = np.array([self.labels[value] for value in values.tolist()], dtype=np.int64)
         return translated[places].reshape(mask.shape)
-
-
-def read_index_mask(path: Path) -> Integer[np.ndarray, "h w"]:
-    """Read an image whose pixel values are class indices (palettes are not applied).
-
-    Raises:
-        DataError: Unreadable, or a colour image.
-    """
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            values = np.asarray(image)
-    except Exception as error:  # Pillow raises anything on a damaged file.
-        raise DataError(f"the mask {path} cannot be read: {error}") from error
-    if mode not in _MASK_MODES:
-        raise DataError(
-            f"the mask {path} is a colour image ({mode}), not one of class indices",
-            hint="Save one channel (or a palette image) whose values are the labels.",
-        )
-    return values.astype(np.int64)
 
 
 def _ranges(values: set[int]) -> str:

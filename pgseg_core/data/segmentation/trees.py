@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgseg_core.data.images import IMAGE_SUFFIXES
-from pgseg_core.data.segmentation.sets import IGNORE_LABEL, MaskFiles
+from pgseg_core.data.segmentation.sets import MANY_IGNORE_LABEL, MaskFiles
 from pgseg_core.errors import DataError
 
 _CLASS_NAME = re.compile(r'\s*(?:"([^"]*)"|([^,:#"]*))')
@@ -58,7 +58,7 @@ def paired_files(name: str, root: Path, layout: Layout) -> tuple[MaskFiles, ...]
 
 
 def listed_files(
-    name: str, root: Path, *, images: str, masks: str, listing: str
+    name: str, root: Path, *, images: str, masks: str, listing: str, otherwise: str = ""
 ) -> tuple[MaskFiles, ...]:
     """Pair the images and masks that a text file names, as in Pascal VOC's trees.
 
@@ -66,6 +66,7 @@ def listed_files(
         DataError: The list cannot be read or names nothing, or a file it names is missing.
     """
     layout = f"{images}/*.jpg, {masks}/*.png, {listing}"
+    layout += f", or {otherwise}" if otherwise else ""
     path = root / listing
     try:
         names = path.read_text(encoding="utf-8").split()
@@ -96,10 +97,9 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     names = class_names_of(text)
     if not names:
         raise DataError(f"{path} names no class", hint="Write one class a line, in label order.")
-    if len(names) > IGNORE_LABEL:
+    if len(names) > MANY_IGNORE_LABEL:
         raise DataError(
-            f"{path} names {len(names)} classes; label {IGNORE_LABEL} is kept for ignored pixels",
-            hint=f"Use at most {IGNORE_LABEL} classes.",
+            f"{path} names {len(names)} classes; a mask holds {MANY_IGNORE_LABEL} at most"
         )
     return names
 
