@@ -11,6 +11,7 @@ What counts is processor time, so that a busy machine changes little.
 import argparse
 import io
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -191,14 +192,9 @@ def measure_memory(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def megabytes_held() -> float:
-    """What this process and its children hold, shared pages counted once (proportional set)."""
-    processes = [Path("/proc/self"), *children("self")]
-    return sum(_proportional(process) for process in processes) / 1e3
-
-
-def children(process: str) -> list[Path]:
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [Path("/proc", number) for task in tasks for number in task.read_text().split()]
+    """What this process and its readers hold, shared pages counted once (proportional set)."""
+    numbers = ["self", *(str(child.pid) for child in multiprocessing.active_children())]
+    return sum(_proportional(Path("/proc", number)) for number in numbers) / 1e3
 
 
 def _proportional(process: Path) -> int:
