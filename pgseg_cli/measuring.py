@@ -4,17 +4,15 @@ Imports torch, so the command imports it when it runs. It stands apart from the 
 that is a page of options already.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pgseg_cli.console import print_json, print_table, progress_bar, say
+from pgseg_cli.measuring_images import measure_classification, measure_retrieval
+from pgseg_cli.wanted import Place, Wanted, plain, write_beside
 from pgseg_core.comm import Collectives
-from pgseg_core.data.labelled import open_labelled_images
 from pgseg_core.data.manifest import newest_prepared
 from pgseg_core.data.prepare.synthetic import EVALUATION_FOLDER
 from pgseg_core.data.segmentation import (
@@ -26,26 +24,11 @@ from pgseg_core.data.segmentation import (
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.evaluation.gallery import Gallery
 from pgseg_core.evaluation.page import write_page
-from pgseg_core.evaluation.protocols import Protocol, class_list_hash, load_protocol
+from pgseg_core.evaluation.protocols import Protocol, load_protocol
 from pgseg_core.evaluation.quality_runner import QUALITY_COLUMNS, Quality
-from pgseg_core.evaluation.question import Overrides, ask
-from pgseg_core.evaluation.report import (
-    TABLE_COLUMNS,
-    Report,
-    json_text,
-    write_files,
-    write_report,
-)
-from pgseg_core.evaluation.task_reports import (
-    ClassificationReport,
-    MasksReport,
-    RetrievalReport,
-)
-from pgseg_core.evaluation.whole_images import (
-    class_vocabulary,
-    evaluate_classification,
-    evaluate_retrieval,
-)
+from pgseg_core.evaluation.question import ask
+from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, write_report
+from pgseg_core.evaluation.task_reports import MasksReport
 from pgseg_core.evaluation.zero_shot import (
     evaluate_baseline,
     evaluate_baseline_quality,
@@ -53,43 +36,8 @@ from pgseg_core.evaluation.zero_shot import (
     evaluate_masks,
     evaluate_zero_shot,
     refuse_sweep,
-    weights_hash,
 )
 from pgseg_core.inference.segmenter import Segmenter
-
-
-@dataclass(frozen=True)
-class Place:
-    """This process's device, and its place among those that share the work."""
-
-    comm: Collectives
-    device: torch.device
-
-    def load(self, weights: Path | None) -> Segmenter:
-        """Load weights onto this process's device."""
-        return Segmenter.load(weights, device=self.device)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """The options of `pgseg eval`, which explains them."""
-
-    task: str
-    weights: Path | None
-    datasets: Sequence[str]
-    data_roots: Sequence[Path]
-    protocol: str
-    overrides: Overrides
-    unlabelled: str | None
-    own_size: bool
-    sweep: bool
-    quality: bool
-    masks: Path | None
-    baseline: str | None
-    split: str | None
-    limit: int | None
-    out: Path | None
-    json: bool
 
 
 def measure(wanted: Wanted, place: Place) -> None:
@@ -148,7 +96,7 @@ def _labels(
             if place.comm.rank == 0:
                 page = write_page(report, examples, folder)
                 say(f"report: {page}, {write_report(report, folder)}")
-        reports.append(_plain(report))
+        reports.append(plain(report))
     return reports
 
 
@@ -234,90 +182,9 @@ def _masks(
         report = MasksReport(dataset=images.name, quality=found)
         print_table(f"{images.name}, {found.source}", QUALITY_COLUMNS, found.rows())
         if wanted.out is not None and place.comm.rank == 0:
-            _write(report, _own_folder(wanted.out, images, sets))
-        reports.append(_plain(report))
+            write_beside(report, _own_folder(wanted.out, images, sets))
+        reports.append(plain(report))
     return reports
-
-
-def _retrieval(wanted: Wanted, place: Place) -> list[Any]:
-    shards, split = _alone(wanted), wanted.split or "test"
-    segmenter = place.load(wanted.weights)
-    with progress_bar("evaluating retrieval") as bar:
-        scores = evaluate_retrieval(
-            segmenter,
-            shards,
-            split,
-            place.comm,
-            on_progress=lambda done, total: bar(done, total, ""),
-        )
-    report = RetrievalReport(
-        shards=str(shards),
-        split=split,
-        weights=segmenter.origin,
-        weights_hash=weights_hash(segmenter),
-        scores=scores,
-    )
-    title = f"{shards}, split {split}: {scores.num_images} images, {scores.num_texts} captions"
-    print_table(title, ("recall % at", *map(str, scores.ks)), report.rows())
-    if wanted.out is not None and place.comm.rank == 0:
-        _write(report, wanted.out)
-    return [_plain(report)]
-
-
-def _classification(wanted: Wanted, place: Place) -> list[Any]:
-    images = open_labelled_images(_alone(wanted), wanted.split or "val")
-    vocabulary = class_vocabulary(images, wanted.overrides.classes)
-    segmenter = place.load(wanted.weights)
-    templates = wanted.overrides.templates or "simple"
-    with progress_bar(f"classifying {images.name}") as bar:
-        scores = evaluate_classification(
-            segmenter,
-            images,
-            vocabulary,
-            place.comm,
-            templates=templates,
-            limit=wanted.limit,
-            on_progress=lambda done, total: bar(done, total, ""),
-        )
-    report = ClassificationReport(
-        dataset=images.name,
-        class_names=vocabulary.names,
-        class_hash=class_list_hash(vocabulary.names, vocabulary.prompts),
-        templates=templates,
-        weights=segmenter.origin,
-        weights_hash=weights_hash(segmenter),
-        images_seen=sum(scores.class_images),
-        scores=scores,
-    )
-    print_table(images.name, ("", ""), report.rows())
-    if wanted.out is not None and place.comm.rank == 0:
-        _write(report, wanted.out, {"classes.csv": report.to_csv()})
-    return [_plain(report)]
-
-
-def _alone(wanted: Wanted) -> Path:
-    """Return the one folder of a task that is no segmentation, and refuse what it cannot use."""
-    unused = {
-        "--dataset": wanted.datasets,
-        "--masks": wanted.masks,
-        "--baseline": wanted.baseline,
-        "--sweep-background": wanted.sweep,
-        "--quality": wanted.quality,
-    }
-    given = [option for option, value in unused.items() if value]
-    if given or len(wanted.data_roots) > 1:
-        option = given[0] if given else "a second --data-root"
-        raise ConfigError(
-            f"--task {wanted.task} has no use for {option}", hint="Its data is --data-root DIR."
-        )
-    if wanted.data_roots:
-        return wanted.data_roots[0]
-    if wanted.task == "classification":
-        raise DataError(
-            "where are the images?",
-            hint="Name their folder: --data-root DIR with CLASS/*.jpg, or with shards.",
-        )
-    return newest_prepared(Path())
 
 
 def _names(given: Sequence[str]) -> list[str]:
@@ -348,17 +215,8 @@ def _own_folder(folder: Path, images: SegmentationSet, sets: Sequence[Segmentati
     return folder if len(sets) == 1 else folder / images.name
 
 
-def _write(report: Any, folder: Path, beside: Mapping[str, str] | None = None) -> None:
-    write_files(folder, {**(beside or {}), "report.json": json_text(report)})
-    say(f"report: {folder / 'report.json'}")
-
-
-def _plain(report: Any) -> Any:
-    return json.loads(json_text(report))
-
-
 _TASKS: Mapping[str, Callable[[Wanted, Place], list[Any]]] = {
     "segmentation": _segmentation,
-    "retrieval": _retrieval,
-    "classification": _classification,
+    "retrieval": measure_retrieval,
+    "classification": measure_classification,
 }

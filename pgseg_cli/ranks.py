@@ -10,7 +10,7 @@ from backends.launch import die_with_parent, is_started_rank, start_ranks
 from backends.registry import load_backend
 from backends.world import find_world
 from pgseg_cli.console import messages
-from pgseg_cli.measuring import Place
+from pgseg_cli.wanted import Place
 from pgseg_core.config import parse_config
 from pgseg_core.device import find_device
 from pgseg_core.errors import ConfigError

@@ -143,8 +143,9 @@ def evaluate(
     """Measure weights: mIoU on sets with masks, retrieval, or zero-shot classification."""
     if context.invoked_subcommand is not None:
         return
-    from pgseg_cli.measuring import Wanted, measure
+    from pgseg_cli.measuring import measure
     from pgseg_cli.ranks import session, started_elsewhere
+    from pgseg_cli.wanted import Wanted
     from pgseg_core.evaluation.question import Overrides
 
     if started_elsewhere(nproc):
