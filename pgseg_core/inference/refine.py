@@ -13,7 +13,6 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
 from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
-from pgseg_core.inference.crf import dense_crf
 from pgseg_core.inference.windows import ScoreField
 
 ITERATIONS = 10
@@ -93,6 +92,8 @@ def crf_field(
         labels: Class indices.
         num_classes: How many classes there are (c).
     """
+    from pgseg_core.inference.crf import dense_crf  # noqa: PLC0415 - brings scipy's sparse matrices
+
     fitted = dense_crf(photo.numpy(), labels.numpy())
     table = torch.zeros(len(fitted.known), num_classes)
     table[range(len(fitted.known)), fitted.known.tolist()] = 1

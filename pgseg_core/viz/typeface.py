@@ -1,11 +1,9 @@
 """The typeface that names are drawn in: one everywhere, another only for scripts it lacks."""
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib as mpl
-from fontTools.ttLib import TTFont
-from matplotlib import font_manager
 from PIL import ImageFont
 
 _OTHERS = (
@@ -27,14 +25,25 @@ def typeface(size: int, text: str = "") -> ImageFont.FreeTypeFont:
     otherwise a box is drawn for what is unknown.
     """
     wanted = frozenset(map(ord, text)) - _IGNORED
-    own = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    own = _own_file()
+    if text.isascii():
+        return ImageFont.truetype(str(own), size)
     known = (file for file in (own, *_other_files()) if wanted <= _characters(file))
     return ImageFont.truetype(str(own if not wanted else next(known, own)), size)
+
+
+def _own_file() -> Path:
+    package = find_spec("matplotlib")  # found and not imported, which takes half a second
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).with_name("mpl-data") / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 @cache
 def _other_files() -> tuple[Path, ...]:
     """Return this machine's fonts of those beginnings, in their order."""
+    from matplotlib import font_manager  # noqa: PLC0415 - most names are ASCII
+
     files = sorted(map(Path, font_manager.findSystemFonts()))
     return tuple(file for start in _OTHERS for file in files if file.name.lower().startswith(start))
 
@@ -42,6 +51,8 @@ def _other_files() -> tuple[Path, ...]:
 @cache
 def _characters(file: Path) -> frozenset[int]:
     """Return the characters that a font can draw as outlines; none where it cannot be read."""
+    from fontTools.ttLib import TTFont  # noqa: PLC0415 - most names are ASCII
+
     try:
         with TTFont(file, fontNumber=0, lazy=True) as font:
             outlines = "glyf" in font or "CFF " in font or "CFF2" in font

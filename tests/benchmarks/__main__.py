@@ -16,9 +16,13 @@ def main() -> None:
     parser.add_argument("--only", help=f"sections between commas: {', '.join(SECTIONS)}")
     parser.add_argument("--turns", type=int, help="turns of each program (default: by case)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=6.0, help="begin no case after these")
+    parser.add_argument("--minutes", type=float, default=5.0, help="begin no case after these")
     parser.add_argument("--out", type=Path, help="write the markdown table here")
+    parser.add_argument("--cuda", action="store_true", help="measure a CUDA device instead")
     options = parser.parse_args()
+    if options.cuda:
+        _cuda(parser, options.out)
+        return
     wanted = options.only.split(",") if options.only else SECTIONS
     if unknown := set(wanted) - set(SECTIONS):
         parser.error(f"no section called {', '.join(sorted(unknown))}: {', '.join(SECTIONS)}")
@@ -38,6 +42,19 @@ def main() -> None:
     if options.out:
         command = " ".join(["pgseg bench", *sys.argv[1:]])
         options.out.write_text(table(done, threads=options.threads, command=command), "utf-8")
+
+
+def _cuda(parser: argparse.ArgumentParser, out: Path | None) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        parser.error("--cuda: no CUDA device on this machine")
+    from tests.benchmarks.cuda import speeds
+
+    lines = "\n".join([*speeds(), ""])
+    sys.stdout.write(lines)
+    if out:
+        out.write_text(lines, "utf-8")
 
 
 if __name__ == "__main__":

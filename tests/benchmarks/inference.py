@@ -90,7 +90,9 @@ def folder(*, whole: bool, photos: int = 6) -> Run:
     boxes = [window()] * 2 * photos  # 640 x 480 is read at 597 x 448: two windows
 
     asked = SegmentOptions(background=True)
-    job = Job(classes=bank, options=asked, out=place / "out", question={}, gallery=False)
+    job = Job(
+        classes=bank, options=asked, out=place / "out", question={"weights": "drawn"}, gallery=False
+    )
 
     def all_of_it() -> None:
         run_job(segmenter, find_photos([place], outside=job.out), job)

@@ -16,7 +16,7 @@ COMMANDS = [
     ["explain"], ["models"], ["eval"], ["eval", "compare"], ["viz"], ["viz", "prototypes"],
     ["viz", "groups"], ["viz", "embedding"], ["viz", "richness"], ["viz", "compare"],
     ["viz", "training"], ["viz", "attention"], ["serve"],
-    ["convert"], ["backends"], ["sweep"],
+    ["convert"], ["backends"], ["sweep"], ["bench"],
 ]  # fmt: skip
 HEAVY = ("torch", "torchvision", "open_clip", "webdataset", "scipy", "PIL", "numpy", "matplotlib")
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,16 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_core_gives_its_segmenter_without_loading_torch_before():
     program = "import sys, pgseg_core; assert 'torch' not in sys.modules; pgseg_core.Segmenter.load"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_segmenting_loads_what_it_needs_alone():
+    """What other commands need would be a third of its start."""
+    program = """
+import sys, pgseg_core.results.job, pgseg_core.inference.segmenter
+loaded = {"matplotlib", "jinja2", "scipy.optimize", "scipy.sparse", "webdataset"} & set(sys.modules)
+assert not loaded, loaded
+"""
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -51,9 +61,11 @@ def test_every_option_is_explained(pgseg, command):
     result = pgseg([*command, "--help"])
     assert result.code == 0
     text = re.sub(r"\x1b\[[0-9;]*m", "", result.out)
-    for line in text.splitlines():
-        if match := re.match(r"│ [* ] +(--[a-z-]+)(.*)│", line):
-            assert re.search(r"[a-z]{3}", match[2]), f"{match[1]} has no help"
+    options = re.split(r"\n  (?=-)", text[text.index("Options:") :])[1:]
+    assert options
+    for option in options:
+        names, _, explained = option.replace("\n", "  ").partition("  ")
+        assert re.search(r"[a-z]{3}", explained), f"{names} has no help"
 
 
 @pytest.mark.parametrize("preset", preset_names())
