@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int16, UInt8
+from jaxtyping import Float, Int, Int16, UInt8
 from torch import Tensor
 
 BAND_BYTES = 128 * 2**20
@@ -162,8 +162,10 @@ class ScoreField:
         labels = torch.empty(size, dtype=torch.int16)
         pixels = torch.zeros(self.num_classes, dtype=torch.int64)
         totals = torch.zeros(self.num_classes, dtype=torch.float64)
-        for top, scores in self.bands(size=size):
-            best, index = scores.max(dim=0)
+        shown, classes = self._shown()
+        for top, scores in shown.bands(size=size):
+            best, place = scores.max(dim=0)
+            index = classes[place]
             labels[top : top + len(best)] = index
             flat = index.flatten()
             pixels += torch.bincount(flat, minlength=self.num_classes)
@@ -172,6 +174,19 @@ class ScoreField:
             )
         means = totals / pixels.clamp(min=1)
         return LabelledPixels(labels, tuple(pixels.tolist()), tuple(means.tolist()))
+
+    def _shown(self) -> tuple["ScoreField", Int[Tensor, " s"]]:
+        """Return the scores of the classes that can win a pixel, and which they are.
+
+        A window shows a few classes and scores the others 0. A class that no window shows wins
+        nowhere; where all are 0, the first one does, so that it always stays.
+        """
+        if self.table is None or self.table.amin() < 0:
+            return self, torch.arange(self.num_classes)
+        seen = self.table.amax(dim=0) > 0
+        seen[0] = True
+        classes = seen.nonzero()[:, 0]
+        return replace(self, table=self.table[:, classes]), classes
 
     def bands(self, *, size: tuple[int, int]) -> Iterator[tuple[int, Float[Tensor, "c y x"]]]:
         """Yield the scores at a size in bands of rows, each with the number of its first row."""

@@ -114,3 +114,15 @@ def test_many_bands_are_used(monkeypatch):
     monkeypatch.setattr(windows, "BAND_BYTES", 9000)
     field = ScoreField(maps=torch.rand(6, 17, 23), table=torch.rand(6, 5))
     assert len(list(field.bands(size=(60, 50)))) > 10
+
+
+def test_classes_that_no_window_shows_win_nowhere():
+    table = torch.rand(6, 40).masked_fill_(torch.rand(6, 40) < 0.9, 0.0)
+    maps = torch.rand(6, 9, 11)
+    maps[:, :3] = 0  # nothing scores here: the first class wins
+    field = ScoreField(maps, table)
+    scores = field.scores(size=(9, 11))
+    found = field.labels(size=(9, 11))
+    assert torch.equal(found.labels.long(), scores.argmax(dim=0))
+    assert found.labels[:3].eq(0).all()
+    assert found.pixels == tuple(torch.bincount(found.labels.flatten().int(), minlength=40))
