@@ -66,7 +66,9 @@ def draw_comparison(
         tiles = [Tile(pixels)]
         for column in columns:
             if isinstance(column, Column):
-                tiles.append(Tile(label_picture(pixels, column.labels[index], table)))
+                tiles.append(
+                    Tile(label_picture(pixels, column.labels[index], table, background=background))
+                )
             else:
                 tiles.append(Tile(_mask_picture(pixels, column.regions[index])))
         rows.append(Row(tiles))

@@ -132,8 +132,8 @@ def draw_embedding(
     classes = _class_colours(panels, class_names or ()) if with_truth else {}
     key = Key(
         names=[(colour, (class_names or ())[label]) for label, colour in classes.items()],
-        note="One dot a patch, groups in colours of their own. Compactness: share of the variance "
-        "between colours, 1 is tightest",
+        note="One dot a patch. Compactness: share of variance between colours"
+        + ("; a group's colour is its own" if width >= 5 else ""),
     )
     pictures = MARGIN + rows * (side + _BAND)
     sheet = Sheet(width, pictures + key_height(key, width) + MARGIN)

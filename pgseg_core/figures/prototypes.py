@@ -135,8 +135,7 @@ class _Layout:
 
     @property
     def height(self) -> float:
-        scale = 0.2 if self.paired else 0.0
-        return self.top(len(self.shown)) - _HEADING - _SPACE + MARGIN + scale + 0.04
+        return self.top(len(self.shown)) - _HEADING - _SPACE + MARGIN + 0.24
 
     def top(self, number: int) -> float:
         """Top of a stage's pictures."""
@@ -216,13 +215,7 @@ def _explain(page: _Page) -> None:
     layout = page.layout
     baseline = layout.height - MARGIN - 0.02
     if not layout.paired:
-        page.sheet.words(
-            "no prototypes: groups alone",
-            (layout.width - MARGIN, MARGIN + 0.1),
-            SMALL,
-            color=QUIET,
-            ha="right",
-        )
+        page.sheet.words("no prototypes: groups alone", (MARGIN, baseline), SMALL, color=QUIET)
         return
     what = "G: a group's patches, P: share of each patch that its prototype explains"
     if not layout.beside:

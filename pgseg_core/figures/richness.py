@@ -100,7 +100,7 @@ def draw_richness(
     columns = per_row * (1 + len(models))
     rows = [Row(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
     key = Key(
-        heat=("cosine of a patch and its group's token", f"{least:.2f}", f"{most:.2f}"),
+        heat=("cosine, patch and its token", f"{least:.2f}", f"{most:.2f}"),
         note="White lines part the groups",
     )
     headings = ("Photo", *(name for name, _ in models)) * per_row

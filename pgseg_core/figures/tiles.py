@@ -57,7 +57,7 @@ def label_picture(
     labels: Integer[np.ndarray, "h w"],
     colours: UInt8[np.ndarray, "c 3"],
     *,
-    opacity: float = 0.7,
+    background: bool = False,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Lay class colours over the grey photo, as papers show them.
 
@@ -65,14 +65,16 @@ def label_picture(
         photo: RGB.
         labels: A class for every pixel, of any size; one outside the classes leaves the photo pale.
         colours: Of the classes.
-        opacity: How much the colours cover.
+        background: Whether class 0 is the background, which recedes.
     """
     height, width = photo.shape[:2]
     places = resize_labels(labels, (height, width))
     known = (places >= 0) & (places < len(colours))
     places = np.where(known, places, len(colours))
     table = np.vstack([colours, _WHITE[None]])
-    tinted = blend(_grey(photo), table[places], np.where(known, opacity, 0.75))
+    opacity = np.full(len(table), 0.7)
+    opacity[0] = 0.35 if background else 0.7
+    tinted = blend(_grey(photo), table[places], opacity[places])
     return blend(tinted, _WHITE, region_edges(places, _CONTOUR) * 0.9)
 
 

@@ -19,7 +19,7 @@ from pgseg_core.figures.pairs import draw_pairs
 from pgseg_core.figures.probe import Probe
 from pgseg_core.figures.prototypes import draw_prototypes
 from pgseg_core.figures.richness import draw_richness, measure_richness
-from pgseg_core.figures.stages import em_steps, view_stages
+from pgseg_core.figures.stages import StageView, em_steps, view_stages
 from pgseg_core.figures.training import draw_training
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.viz.sheet import ONE_COLUMN, TWO_COLUMNS
@@ -30,6 +30,11 @@ NAMES = ("background", "a class with a rather long name", "grass", "person", "س
 
 def prototypes(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
     return draw_prototypes(seen.photo, view_stages(seen, segmenter.model.config.npr), width=width)
+
+
+def no_prototypes(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
+    group_map = np.arange(6 * 9).reshape(6, 9) % 7
+    return draw_prototypes(seen.photo, [StageView(group_map, 8)] * 2, width=width)
 
 
 def pairs(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
@@ -90,7 +95,7 @@ def patch_attention(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
 
 
 FIGURES = (
-    prototypes, pairs, iterations, groups, richness, embedding, compare, training, attention,
+    prototypes, no_prototypes, pairs, iterations, groups, richness, embedding, compare, training, attention,
     patch_attention,
 )  # fmt: skip
 
