@@ -95,8 +95,8 @@ def patch_attention(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
 
 
 FIGURES = (
-    prototypes, no_prototypes, pairs, iterations, groups, richness, embedding, compare, training, attention,
-    patch_attention,
+    prototypes, no_prototypes, pairs, iterations, groups, richness, embedding, compare, training,
+    attention, patch_attention,
 )  # fmt: skip
 
 
