@@ -50,12 +50,13 @@ class EpochOrder:
         """
         group = int(np.searchsorted(self._ends, position, side="right"))
         start = int(self._ends[group - 1]) if group else 0
-        inside = self._permutation(group)[position - start]
-        ends = np.cumsum(self._counts[self._groups[group]])
+        permutation, ends = self._permutation(group)
+        inside = permutation[position - start]
         which = int(np.searchsorted(ends, inside, side="right"))
         before = int(ends[which - 1]) if which else 0
         return int(self._groups[group][which]), int(inside) - before
 
-    def _permute(self, group: int) -> np.ndarray:
-        size = int(self._counts[self._groups[group]].sum())
-        return np.random.default_rng((*self._seed, 1, group)).permutation(size)
+    def _permute(self, group: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a group's order, and where each of its shards ends before the shuffle."""
+        ends = np.cumsum(self._counts[self._groups[group]])
+        return np.random.default_rng((*self._seed, 1, group)).permutation(int(ends[-1])), ends

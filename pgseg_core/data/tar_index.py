@@ -21,6 +21,9 @@ IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
 _BLOCK = 512
 _PLAIN_FILE = (b"0", b"\0")
 _FOLDER = b"5"
+_EXTENDED = b"x"
+_WALKED = (*_PLAIN_FILE, _FOLDER, _EXTENDED)
+_TIMES = frozenset({b"mtime", b"atime", b"ctime"})
 _KINDS = {**dict.fromkeys(IMAGE_EXTENSIONS, 0), "json": 1, "txt": 2}
 
 
@@ -109,11 +112,11 @@ def tar_members(path: Path) -> Iterator[Member]:
 
 
 class _NotPlainError(Exception):
-    """The tar has headers beyond plain files and folders, such as very long names."""
+    """The tar has headers beyond files, folders and times, such as very long names."""
 
 
 def _plain_members(file: BinaryIO) -> Iterator[Member]:
-    """Walk plain ustar headers, ten times faster than `tarfile` with all it can do."""
+    """Walk plain ustar headers, and exact times before them: ten times faster than `tarfile`."""
     position = 0
     while True:
         file.seek(position)
@@ -129,13 +132,25 @@ def _plain_members(file: BinaryIO) -> Iterator[Member]:
             folder = header[345:500].partition(b"\0")[0].decode()
         except ValueError:
             raise _NotPlainError from None
-        if header[257:262] != b"ustar" or kind not in (*_PLAIN_FILE, _FOLDER):
+        if header[257:262] != b"ustar" or kind not in _WALKED:
             raise _NotPlainError
-        if kind != _FOLDER:
+        if kind == _EXTENDED:
+            if not _says_only_when(file.read(size)):
+                raise _NotPlainError
+        elif kind != _FOLDER:
             is_posix = header[257:263] == b"ustar\0"
             full = f"{folder}/{name}" if folder and is_posix else name
             yield Member(full, position + _BLOCK, size)
         position += _BLOCK + -(-size // _BLOCK) * _BLOCK
+
+
+def _says_only_when(records: bytes) -> bool:
+    """Tell whether an extended header holds times alone, as webdataset writes before every file."""
+    try:
+        keys = [line.split(b" ", 1)[1].split(b"=", 1)[0] for line in records.splitlines()]
+    except IndexError:
+        return False
+    return _TIMES.issuperset(keys)
 
 
 def _any_members(file: BinaryIO) -> list[Member]:

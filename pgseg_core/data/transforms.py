@@ -106,4 +106,4 @@ def normalise_batch(images: UInt8[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"
         for values in (IMAGENET_MEAN, IMAGENET_STD)
     )
     planes = images.to(torch.float32, memory_format=torch.contiguous_format)
-    return planes.div_(255).sub_(mean).div_(deviation)
+    return planes.mul_(1 / (255 * deviation)).sub_(mean / deviation)

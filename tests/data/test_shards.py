@@ -104,6 +104,20 @@ def test_plain_headers_are_read_without_tarfile(prepared, monkeypatch):
     assert len(index_shard(prepared / "train-00000.tar")) == 7
 
 
+def test_webdatasets_own_headers_are_read_without_tarfile(tmp_path, monkeypatch):
+    """Its writer puts the exact time before every member; img2dataset's shards are such."""
+    with (tmp_path / "a.tar").open("wb") as file:
+        writer = TarWriter(file, encoder=False)
+        for number in range(3):
+            writer.write(sample(number, txt=b"x" * 700 * number + b"y"))
+        writer.close()
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        assert all("mtime" in entry.pax_headers for entry in tar)
+        expected = [(e.name, e.offset_data, e.size) for e in tar if e.isfile()]
+    monkeypatch.setattr(tar_index, "_any_members", None)
+    assert [(m.name, m.offset, m.size) for m in tar_members(tmp_path / "a.tar")] == expected
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"hello", b"x" * 2000, gzip.compress(b"x" * 5000, mtime=0)]
 )
