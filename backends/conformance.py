@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from pgseg_core.config import Config, TrainConfig, parse_config
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import BackendError, PgsegError
 from pgseg_core.model import build_model
-from pgseg_core.train.protocols import Backend
+from pgseg_core.train.protocols import Session
 from pgseg_core.train.schedule import Schedule
 from pgseg_core.train.task import TrainTask
 
@@ -94,7 +94,7 @@ def trial_batch(step: int, size: int = BATCH) -> Batch:
 
 
 def run_trial(
-    backend: Backend,
+    session: Session,
     config: Config,
     folder: Path,
     *,
@@ -102,10 +102,10 @@ def run_trial(
     stop: int = STEPS,
     double: bool = False,
 ) -> None:
-    """Train as one rank of the world that the backend opens, and write what came out.
+    """Train as one rank of an open world, and write what came out.
 
     Args:
-        backend: The backend on trial.
+        session: Opened by the backend on trial.
         config: From `trial_config`.
         folder: Gets `report.json`, `weights.safetensors`, and the engine's state in `first/` (after
             the first step taken) and `last/`; goes on from `last/` where `start` is not 0.
@@ -114,32 +114,39 @@ def run_trial(
         double: Compute in float64, to tell rounding from error.
     """
     torch.set_num_threads(1)
-    with closing(backend.open(config.train)) as session:
-        comm = session.comm
-        model = build_model(config.model, comm=comm, seed=3)
-        if start:
-            model.load_state_dict(load_file(folder / "weights.safetensors"))
-        task = TrainTask(model.double() if double else model, comm)
-        engine = session.wrap(task, config.train, _constant(config.train))
-        if start:
-            engine.load(folder / "last")
-        comm.barrier()
-        reports = []
-        for step in range(start, stop):
-            batch = _share(trial_batch(step), comm.rank, comm.world_size, double)
-            reports.append(engine.step(batch.split(config.train.accumulate), step))
-            if step == start and step + 1 < stop:
-                (folder / "first").mkdir(parents=True, exist_ok=True)
-                engine.save(folder / "first")
-        (folder / "last").mkdir(parents=True, exist_ok=True)
-        engine.save(folder / "last")
-        weights = engine.weights()
-        if comm.rank == 0 and weights is not None:
-            whole = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-            save_file(whole, folder / "weights.safetensors")
-            listed = json.dumps([asdict(report) for report in reports])
-            (folder / "report.json").write_text(listed, "utf-8")
-        comm.barrier()
+    comm = session.comm
+    model = build_model(config.model, comm=comm, seed=3)
+    if start:
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+    task = TrainTask(model.double() if double else model, comm)
+    engine = session.wrap(task, config.train, _constant(config.train))
+    if start:
+        engine.load(folder / "last")
+    comm.barrier()
+    reports = []
+    for step in range(start, stop):
+        batch = _share(trial_batch(step), comm.rank, comm.world_size, double)
+        reports.append(engine.step(batch.split(config.train.accumulate), step))
+        if step == start and step + 1 < stop:
+            (folder / "first").mkdir(parents=True, exist_ok=True)
+            engine.save(folder / "first")
+    (folder / "last").mkdir(parents=True, exist_ok=True)
+    engine.save(folder / "last")
+    weights = engine.weights()
+    if comm.rank == 0 and weights is not None:
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        save_file(whole, folder / "weights.safetensors")
+        listed = json.dumps([asdict(report) for report in reports])
+        (folder / "report.json").write_text(listed, "utf-8")
+    comm.barrier()
+
+
+def run_alone(config: Config, folder: Path, *, stop: int = STEPS, double: bool = False) -> None:
+    """Run the reference: one process, the whole batch at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = replace(config.train, backend="single", accumulate=1, grad_cache=False)
+    with closing(load_backend("single").open(whole)) as session:
+        run_trial(session, replace(config, train=whole), folder, stop=stop, double=double)
 
 
 def compare(ours: Path, theirs: Path) -> Difference:
@@ -186,17 +193,38 @@ def check_backend(
         PgsegError: A rank failed.
     """
     config = config or trial_config()
-    for which in ("single", name):
-        values = asdict(replace(config.train, backend=which))
-        (folder / which).mkdir(parents=True)
-        (folder / which / "train.json").write_text(json.dumps(values), "utf-8")
-    whole = replace(config, train=replace(config.train, accumulate=1))
-    run_trial(load_backend("single"), whole, folder / "single", double=double)
-    precision = ["--double"] if double else []
-    start_ranks(
-        ["-m", "backends.conformance", name, "--rank-in", str(folder / name), *precision], num_ranks
-    )
-    return compare(folder / name, folder / "single")
+    run_alone(config, folder / "alone", double=double)
+    start_trials(name, {folder / name: config}, num_ranks=num_ranks, double=double)
+    return compare(folder / name, folder / "alone")
+
+
+def start_trials(
+    name: str,
+    trials: Mapping[Path, Config],
+    *,
+    num_ranks: int = 2,
+    start: int = 0,
+    double: bool = False,
+) -> None:
+    """Start ranks that run several trials one after the other in one world.
+
+    Args:
+        name: The backend, as registered.
+        trials: Configurations, by the folder of each trial.
+        num_ranks: How many ranks.
+        start: First step; where it is not 0 the folders hold what came before.
+        double: Compute in float64.
+
+    Raises:
+        PgsegError: A rank failed.
+    """
+    for folder, config in trials.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        values = asdict(replace(config.train, backend=name))
+        (folder / "train.json").write_text(json.dumps(values), "utf-8")
+    options = ["--start", str(start), *(["--double"] if double else [])]
+    places = [part for folder in trials for part in ("--rank-in", str(folder))]
+    start_ranks(["-m", "backends.conformance", name, *places, *options], num_ranks)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -205,20 +233,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("backend")
     parser.add_argument("--nproc", type=int, default=2)
     parser.add_argument("--double", action="store_true", help="compute in float64")
-    parser.add_argument("--rank-in", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rank-in", type=Path, action="append", help=argparse.SUPPRESS)
     parser.add_argument("--start", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     try:
         if given.rank_in is not None:
-            train = json.loads((given.rank_in / "train.json").read_text("utf-8"))
-            config = trial_config(**train)
-            run_trial(
-                load_backend(given.backend),
-                config,
-                given.rank_in,
-                start=given.start,
-                double=given.double,
-            )
+            _run_here(given.backend, given.rank_in, start=given.start, double=given.double)
             return 0
         with tempfile.TemporaryDirectory() as folder:
             difference = check_backend(
@@ -230,6 +250,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write(json.dumps(asdict(difference)) + "\n")
     return int(difference.largest() > TOLERANCE)
+
+
+def _run_here(name: str, folders: Sequence[Path], *, start: int, double: bool) -> None:
+    """Be one rank of all trials."""
+    configs = [
+        trial_config(**json.loads((folder / "train.json").read_text("utf-8"))) for folder in folders
+    ]
+    with closing(load_backend(name).open(configs[0].train)) as session:
+        for folder, config in zip(folders, configs, strict=True):
+            run_trial(session, config, folder, start=start, double=double)
 
 
 def _constant(config: TrainConfig) -> Schedule:

@@ -62,7 +62,7 @@ class DdpEngine(TorchEngine):
         self, task: TrainTask, config: TrainConfig, schedule: Schedule, group: ProcessGroup
     ) -> None:
         self.group = group
-        if group.world.size == 1:
+        if group.world.size == 1 or config.grad_cache:  # which averages gradients by itself
             super().__init__(task, config, schedule, group.device)
             return
         # Buffers stay equal by themselves: BatchNorm and the banks average over ranks.

@@ -13,21 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backends.ds_config import read_ds_config
 from backends.engine import (
-    MOMENTS,
+    bank_drift,
     check_precision,
-    forward,
+    divide_gradients,
+    is_measured,
+    make_cached,
     mean_banks,
+    noise_seed,
     not_finite,
+    precision_and_noise,
     read_optimizer,
     to_host,
     write_optimizer,
 )
+from backends.grad_cache import CachedTask, cached_step
 from backends.group import ProcessGroup
+from backends.loss_scale import LossScale
 from backends.world import find_world
 from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
@@ -42,12 +47,8 @@ if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 import deepspeed
-from deepspeed.utils import (
-    safe_get_full_fp32_param,
-    safe_get_full_optimizer_state,
-    safe_set_full_optimizer_state,
-    safe_set_local_optimizer_state,
-)
+
+from backends.zero_state import ZeroState
 
 _COMPILED = "deepspeed_shm_comm"
 """An all-reduce through shared memory that DeepSpeed would compile at the first start on a CPU."""
@@ -74,26 +75,23 @@ class DeepSpeedBackend:
             ConfigError: ds.json contradicts our configuration.
             BackendError: The other ranks did not come, or the device cannot do the precision.
         """
-        values = read_ds_config(config, find_world().size)
+        read_ds_config(config, find_world().size)
         group = ProcessGroup(config, always=True)
         check_precision(config, group.device)
-        return DeepSpeedSession(group, values)
+        return DeepSpeedSession(group)
 
 
 class DeepSpeedSession:
-    """This rank's device, its process group and DeepSpeed's configuration."""
+    """This rank's device and its process group."""
 
-    def __init__(self, group: ProcessGroup, values: dict[str, Any]) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
         self.group = group
-        self.values = values
         self.device: torch.device = group.device
         self.comm: Collectives = group.comm
 
     def wrap(self, task: TrainTask, config: TrainConfig, schedule: Schedule) -> "DeepSpeedEngine":
         """Hand the task to DeepSpeed; from stage 3 on its weights are cut up."""
-        return DeepSpeedEngine(
-            task.to(self.device).train(), config, schedule, self.group, self.values
-        )
+        return DeepSpeedEngine(task.to(self.device).train(), config, schedule, self.group)
 
     def close(self) -> None:
         """Leave the process group."""
@@ -108,17 +106,12 @@ class DeepSpeedEngine:
         config: Optimisation settings.
         schedule: Learning rates.
         group: The open process group.
-        values: From `read_ds_config`.
     """
 
     def __init__(
-        self,
-        task: TrainTask,
-        config: TrainConfig,
-        schedule: Schedule,
-        group: ProcessGroup,
-        values: dict[str, Any],
+        self, task: TrainTask, config: TrainConfig, schedule: Schedule, group: ProcessGroup
     ) -> None:
+        values = read_ds_config(config, group.world.size)
         self.task = task
         self.config = config
         self.schedule = schedule
@@ -127,11 +120,15 @@ class DeepSpeedEngine:
         self.stage: int = values["zero_optimization"]["stage"]
         self.plain = self.stage == 0
         values = {**values, "gradient_clipping": 0.0} if self.plain else values
-        self.names = {name: tuple(p.shape) for name, p in task.model.named_parameters()}
+        shapes = {name: tuple(p.shape) for name, p in task.model.named_parameters()}
         for parameter in task.model.parameters():
             if parameter.dim() == 0:  # temperatures: DeepSpeed broadcasts no scalars
                 parameter.data = parameter.data.view(1)
-        self.engine = _initialize(task, make_optimizer(task.model, config), values)
+        self.scale = LossScale(config.precision == "fp16")
+        self.cached = make_cached(task, config, stop_early=self.stage < 3)
+        root = _Root(self.cached or task, config, group)
+        self.engine = _initialize(root, make_optimizer(task.model, config), values)
+        self.state = ZeroState(self.engine, task.model, shapes, self.stage, group)
 
     def step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
         """Run one optimiser step; see `pgseg_core.train.protocols.Engine`."""
@@ -139,41 +136,71 @@ class DeepSpeedEngine:
             return self._step(micro_batches, step)
 
     def _step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
-        torch.manual_seed(self.config.seed * 1_000_003 + step)
-        engine, device = self.engine, self.group.device
+        engine, scale = self.engine, self.scale.value
         lr = self.schedule.learning_rate(step)
         set_learning_rate(engine.optimizer, lr)
-        outputs: list[TaskOutput] = []
-        for batch in micro_batches:
-            if outputs:
-                engine.step()  # tells DeepSpeed that a micro-batch is done; changes nothing
-            output = forward(engine, batch.to(device), self.config, self.comm)
-            engine.backward(output.loss)
-            outputs.append(output)
-        loss, norm, terms = to_host(outputs, self._clip(), self.comm)
-        if not math.isfinite(loss) or not math.isfinite(norm):
+        if self.scale.enabled and not self.plain:
+            engine.optimizer.override_loss_scale(scale)
+        batches = [batch.to(self.group.device) for batch in micro_batches]
+        measure = is_measured(self.config, step)
+        outputs = self._gradients(batches, noise_seed(self.config, step), measure)
+        drift = bank_drift(self.task, outputs) if measure else {}
+        loss, norm, terms = to_host(outputs, self._clip(), self.comm, drift)
+        if not math.isfinite(loss) or not (math.isfinite(norm) or self.scale.enabled):
             raise TrainingError(not_finite(step, loss, norm, terms))
-        engine.step()
+        if math.isfinite(norm):
+            engine.step()  # which skips what overflows in stages 1 to 3
+        else:
+            engine.zero_grad()
         if not self.plain:
             norm = float(engine.get_global_grad_norm() or 0.0)
-        if not math.isfinite(norm):
-            raise TrainingError(not_finite(step, loss, norm, terms))
-        self.task.model.move_banks(mean_banks(outputs))
-        return StepReport(loss, terms, norm, lr)
+        skipped = self.scale.update(norm)
+        if not skipped:
+            if not math.isfinite(norm):
+                raise TrainingError(not_finite(step, loss, norm, terms))
+            self.task.model.move_banks(mean_banks(outputs))
+        return StepReport(loss, terms, norm, lr, skipped=skipped, loss_scale=scale)
+
+    def _gradients(self, batches: Sequence[Batch], seed: int, measure: bool) -> list[TaskOutput]:
+        if self.cached is not None:
+
+            def run(given: Any, part: int, parts: int, **options: Any) -> Any:
+                torch.manual_seed(seed)
+                return self.engine(given, part, parts, **options)
+
+            if self.stage == 3:
+                self.state.clear_gradients()
+            output = cached_step(
+                self.cached, batches, run=run, backward=self._backward, measure=measure
+            )
+            return [output]
+        torch.manual_seed(seed)
+        outputs = []
+        measure = measure and self.stage < 3  # whose modules must see one way back, and only one
+        for number, batch in enumerate(batches):
+            output = self.engine(batch, measure=measure)
+            last = number == len(batches) - 1
+            self._backward(output.loss / len(batches), is_loss=True, last=last)
+            outputs.append(output)
+        return outputs
+
+    def _backward(self, value: Tensor, *, is_loss: bool, last: bool) -> None:
+        """Go back; in stages 1 to 3 DeepSpeed multiplies by the loss scale itself.
+
+        What it gets is a product, also by 1: it mistakes a tensor that its own forward returned for
+        a loss that is still to be divided.
+        """
+        factor = self.scale.value if self.plain and is_loss else 1.0
+        if not self.plain and not is_loss:
+            factor = 1 / self.scale.value
+        self.engine.set_gradient_accumulation_boundary(last)
+        self.engine.backward(value * factor, scale_wrt_gas=False)
 
     def save(self, folder: Path) -> None:
-        """Gather AdamW's moments, one parameter at a time, and write them from rank 0."""
-        tensors: dict[str, Tensor] = {}
-        _link_moments(self.engine.optimizer)
-        for name, parameter in self.task.model.named_parameters():
-            for moment in MOMENTS:
-                value = self._moment(parameter, moment)
-                if self.comm.rank == 0 and value is not None:
-                    tensors[f"{name}/{moment}"] = (
-                        value.detach().cpu().reshape(() if moment == "step" else self.names[name])
-                    )
+        """Gather AdamW's moments and write them from rank 0."""
+        tensors = self.state.moments()
         if self.comm.rank == 0:
-            write_optimizer(folder, tensors, {})
+            write_optimizer(folder, tensors, self.scale.state())
 
     def load(self, folder: Path) -> None:
         """Read the moments that any backend wrote, and keep this rank's part.
@@ -181,76 +208,49 @@ class DeepSpeedEngine:
         Raises:
             CheckpointError: The folder holds no optimiser state.
         """
-        tensors, _ = read_optimizer(folder)
-        steps = [value for name, value in tensors.items() if name.endswith("/step")]
-        if not steps:
-            return
-        optimizer = _inner(self.engine.optimizer)
-        fused = optimizer.param_groups[0]["fused"]
-        for flat in self._own_parts():
-            optimizer.state[flat] = {
-                "step": steps[0].clone().to(flat.device if fused else "cpu"),
-                "exp_avg": torch.zeros_like(flat),
-                "exp_avg_sq": torch.zeros_like(flat),
-            }
-        _link_moments(self.engine.optimizer)
-        for name, parameter in self.task.model.named_parameters():
-            for moment in ("exp_avg", "exp_avg_sq"):
-                self._set_moment(parameter, moment, tensors[f"{name}/{moment}"])
+        tensors, scale = read_optimizer(folder)
+        self.scale.load(scale)
+        self.state.set_moments(tensors)
 
     def weights(self) -> dict[str, Tensor] | None:
-        """Gather the model's state in float32, one parameter at a time; rank 0 keeps it."""
-        state: dict[str, Tensor] = {}
-        for name, parameter in self.task.model.named_parameters():
-            whole = safe_get_full_fp32_param(parameter)
-            if self.comm.rank == 0:
-                value = parameter if whole is None else whole
-                state[name] = value.detach().cpu().reshape(self.names[name])
-        if self.comm.rank != 0:
-            return None
-        return {**state, **{n: b.detach().cpu() for n, b in self.task.model.named_buffers()}}
+        """Gather the model's state in float32; rank 0 keeps it."""
+        return self.state.weights()
 
     def _clip(self) -> Tensor:
         """Clip where DeepSpeed does not tell the norm; elsewhere it does both in its step."""
         if not self.plain:
             return torch.zeros((), device=self.group.device)
-        limit = self.config.clip or float("inf")
-        return nn.utils.clip_grad_norm_(list(self.task.model.parameters()), limit)
-
-    def _own_parts(self) -> list[Tensor]:
-        """Return what this rank's AdamW steps on: parameters, or flat pieces of them."""
-        if self.stage == 3:
-            return list(self.engine.optimizer.fp32_partitioned_groups_flat)
-        groups = _inner(self.engine.optimizer).param_groups
-        return [flat for group in groups for flat in group["params"]]
-
-    def _moment(self, parameter: nn.Parameter, moment: str) -> Tensor | None:
-        optimizer = _inner(self.engine.optimizer)
-        if not optimizer.state:
-            return None
-        if moment == "step":
-            state: dict[str, Tensor] = next(iter(optimizer.state.values()))
-            return torch.tensor(float(state["step"]))
-        if self.plain:
-            value: Tensor = optimizer.state[parameter][moment]
-            return value
-        whole: Tensor | None = safe_get_full_optimizer_state(parameter, moment)
-        return whole
-
-    def _set_moment(self, parameter: nn.Parameter, moment: str, value: Tensor) -> None:
-        value = value.to(self.group.device)
-        if self.plain:
-            _inner(self.engine.optimizer).state[parameter][moment].copy_(value)
-        elif self.stage < 3:
-            safe_set_full_optimizer_state(parameter, value, moment)
-        else:
-            size = int(getattr(parameter, "ds_tensor").ds_numel)  # noqa: B009 - not torch's own
-            padded = F.pad(value.flatten(), (0, size * self.comm.world_size - value.numel()))
-            own = padded[self.comm.rank * size :][:size]
-            safe_set_local_optimizer_state(parameter, own, moment)
+        parameters = [p for p in self.task.model.parameters() if p.grad is not None]
+        if self.scale.enabled:
+            divide_gradients(parameters, self.scale.value)
+        return nn.utils.clip_grad_norm_(parameters, self.config.clip or float("inf"))
 
 
-def _initialize(task: TrainTask, optimizer: torch.optim.Optimizer, values: dict[str, Any]) -> Any:
+class _Root(nn.Module):
+    """What DeepSpeed wraps: enters precision and noise inside, for outside it turns autocast off.
+
+    Args:
+        inner: The task, or the cached task.
+        config: Says the precision.
+        group: This rank's device and place.
+    """
+
+    def __init__(
+        self, inner: TrainTask | CachedTask, config: TrainConfig, group: ProcessGroup
+    ) -> None:
+        super().__init__()
+        self.inner = inner
+        self.config = config
+        self.group = group
+
+    def forward(self, given: Any, part: int = 0, parts: int = 1, **options: Any) -> Any:
+        """Call the task on a batch, or on part number `part` of `parts`."""
+        group = self.group
+        with precision_and_noise(self.config, group.device, group.comm, part, parts):
+            return self.inner(given, **options)
+
+
+def _initialize(task: nn.Module, optimizer: torch.optim.Optimizer, values: dict[str, Any]) -> Any:
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     deepspeed.ops.__compatible_ops__[_COMPILED] = False
     os.environ.setdefault("LOCAL_RANK", "0")  # which DeepSpeed insists on
@@ -271,7 +271,7 @@ def _initialize(task: TrainTask, optimizer: torch.optim.Optimizer, values: dict[
     return engine
 
 
-def _used_outside_their_module(task: TrainTask) -> list[nn.Parameter]:
+def _used_outside_their_module(task: nn.Module) -> list[nn.Parameter]:
     """Parameters that are not those of a torch layer whose own forward uses them.
 
     ZeRO-3 gathers a module's parameters while its forward runs, and finds the way back through
@@ -285,23 +285,3 @@ def _used_outside_their_module(task: TrainTask) -> list[nn.Parameter]:
         if not isinstance(module, layers)
         for parameter in module.parameters(recurse=False)
     ]
-
-
-def _link_moments(optimizer: Any) -> None:
-    """Make the moments of all groups readable by parameter.
-
-    ZeRO 1 and 2 do it once, after the first group's first step, when the second has none yet.
-    """
-    if hasattr(optimizer, "_lazy_init_hp_params_optimizer_state") and _inner(optimizer).state:
-        optimizer._hp_optimizer_states_linked = False
-        optimizer._lazy_init_hp_params_optimizer_state()
-
-
-def _inner(optimizer: Any) -> torch.optim.Optimizer:
-    """Return torch's optimiser inside DeepSpeed's."""
-    inner: torch.optim.Optimizer = (
-        optimizer
-        if isinstance(optimizer, torch.optim.Optimizer)
-        else getattr(optimizer, "optimizer", optimizer)
-    )
-    return inner

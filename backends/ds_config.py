@@ -6,7 +6,7 @@ Knows no DeepSpeed: contradictions are found before anything is imported or star
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pgseg_core.config import TrainConfig
 from pgseg_core.errors import ConfigError
@@ -48,6 +48,21 @@ def read_ds_config(config: TrainConfig, world_size: int) -> dict[str, Any]:
         )
     values.setdefault("steps_per_print", 10**9)
     return values
+
+
+def precision_of(file: str) -> Literal["bf16", "fp16"] | None:
+    """Return the precision that ds.json switches on, if it does.
+
+    Raises:
+        ConfigError: The file is missing or no JSON.
+    """
+    values = _read(Path(file)) if file else {}
+    kinds: tuple[Literal["bf16", "fp16"], ...] = ("bf16", "fp16")
+    for kind in kinds:
+        block = values.get(kind)
+        if isinstance(block, dict) and block.get("enabled") is True:
+            return kind
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -124,23 +139,18 @@ def _check_scheduler(values: dict[str, Any], origin: str) -> None:
 
 
 def _check_precision(values: dict[str, Any], config: TrainConfig, origin: str) -> None:
-    """Take the precision blocks out: `train.precision` computes in bf16 beside float32 weights.
+    """Take the precision blocks out: `train.precision` computes in halves beside float32 weights.
 
-    DeepSpeed would turn the weights themselves into halves, also where the losses need float32.
+    DeepSpeed would turn the weights themselves into halves, also where the losses need float32. The
+    loss scale of fp16 is ours too.
     """
-    if config.precision == "fp16":
-        raise ConfigError(
-            f"{origin}: the backend deepspeed does not train in fp16",
-            hint="--set train.precision=bf16, or --backend ddp",
-        )
     for kind in ("bf16", "fp16"):
         block = values.pop(kind, {})
         _mapping(block, kind, origin)
         if block.get("enabled", False) not in (False, AUTO) and config.precision != kind:
-            fits = "bf16" if kind == "bf16" else "fp32"
             raise ConfigError(
                 f"{origin}: {kind} is enabled, but train.precision is {config.precision}",
-                hint=f'--set train.precision={fits}, and write "enabled": "auto" in the file',
+                hint=f'--set train.precision={kind}, or write "enabled": "auto" in the file',
             )
 
 

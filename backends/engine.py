@@ -2,20 +2,24 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from backends.grad_cache import CachedTask, Part, cached_step
+from backends.loss_scale import LossScale
 from backends.noise import RankNoise
 from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import BackendError, CheckpointError, TrainingError
+from pgseg_core.train.encoded import Encoded
 from pgseg_core.train.optim import make_optimizer, set_learning_rate
 from pgseg_core.train.protocols import StepReport
 from pgseg_core.train.schedule import Schedule
@@ -24,17 +28,18 @@ from pgseg_core.train.task import TaskOutput, TrainTask
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 OPTIMIZER, SCALER = "optimizer.safetensors", "scaler.json"
+_BUCKET = 8_000_000
 
 
 def check_precision(config: TrainConfig, device: torch.device) -> None:
     """Refuse a precision that the device cannot do.
 
     Raises:
-        BackendError: fp16 without CUDA.
+        BackendError: fp16 on MPS. (A CPU can, slowly.)
     """
-    if config.precision == "fp16" and device.type != "cuda":
+    if config.precision == "fp16" and device.type == "mps":
         raise BackendError(
-            f"train.precision: fp16 needs a CUDA device, this run uses {device.type}",
+            "train.precision: fp16 is not for MPS devices",
             hint="--set train.precision=bf16",
         )
 
@@ -58,7 +63,7 @@ class TorchEngine:
         schedule: Schedule,
         device: torch.device,
         *,
-        forward: Callable[[Batch], TaskOutput] | None = None,
+        forward: Callable[..., TaskOutput] | None = None,
         unsynchronised: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.task = task
@@ -67,35 +72,34 @@ class TorchEngine:
         self.device = device
         self.comm: Collectives = task.comm
         self.optimizer = make_optimizer(task.model, config)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.scale = LossScale(config.precision == "fp16")
         self._forward = forward or task
         self._unsynchronised = unsynchronised
+        self._cached = make_cached(task, config)
 
     def step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
         """Run one optimiser step; see `pgseg_core.train.protocols.Engine`."""
-        torch.manual_seed(self.config.seed * 1_000_003 + step)
         lr = self.schedule.learning_rate(step)
         set_learning_rate(self.optimizer, lr)
         self.optimizer.zero_grad(set_to_none=True)
-        parts, last = len(micro_batches), micro_batches[-1]
-        outputs = []
-        for batch in micro_batches[:-1]:
-            with self._unsynchronised():
-                outputs.append(self._forward_backward(batch, parts))
-        outputs.append(self._forward_backward(last, parts))
-        self.scaler.unscale_(self.optimizer)
-        limit = self.config.clip or float("inf")
-        parameters = list(self.task.model.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-        loss, grad_norm, terms = to_host(outputs, norm, self.comm)
-        overflow = self.scaler.is_enabled() and not math.isfinite(grad_norm)
-        if not math.isfinite(loss) or (not math.isfinite(grad_norm) and not overflow):
-            raise TrainingError(not_finite(step, loss, grad_norm, terms))
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if not overflow:
+        batches = [batch.to(self.device) for batch in micro_batches]
+        measure = is_measured(self.config, step)
+        take = self._accumulate if self._cached is None else self._take_cached
+        outputs = take(batches, step, measure)
+        parameters = [p for p in self.task.model.parameters() if p.grad is not None]
+        if self.scale.enabled:
+            divide_gradients(parameters, self.scale.value)
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip or float("inf"))
+        drift = bank_drift(self.task, outputs) if measure else {}
+        loss, grad_norm, terms = to_host(outputs, norm, self.comm, drift)
+        used_scale = self.scale.value
+        skipped = math.isfinite(loss) and self.scale.update(grad_norm)
+        if not skipped:
+            if not math.isfinite(loss) or not math.isfinite(grad_norm):
+                raise TrainingError(not_finite(step, loss, grad_norm, terms))
+            self.optimizer.step()
             self.task.model.move_banks(mean_banks(outputs))
-        return StepReport(loss, terms, grad_norm, lr, skipped=overflow)
+        return StepReport(loss, terms, grad_norm, lr, skipped=skipped, loss_scale=used_scale)
 
     def save(self, folder: Path) -> None:
         """Write the optimiser's moments, and the loss scale of fp16, from rank 0."""
@@ -107,7 +111,7 @@ class TorchEngine:
             if parameter in self.optimizer.state
             for moment in MOMENTS
         }
-        write_optimizer(folder, tensors, self.scaler.state_dict())
+        write_optimizer(folder, tensors, self.scale.state())
 
     def load(self, folder: Path) -> None:
         """Read back what `save` wrote, on every rank.
@@ -115,7 +119,7 @@ class TorchEngine:
         Raises:
             CheckpointError: The folder holds no optimiser state for this model.
         """
-        tensors, scaler = read_optimizer(folder)
+        tensors, scale = read_optimizer(folder)
         for name, parameter in self.task.model.named_parameters():
             if f"{name}/step" in tensors:
                 self.optimizer.state[parameter] = {
@@ -124,8 +128,7 @@ class TorchEngine:
                     )
                     for moment in MOMENTS
                 }
-        if self.scaler.is_enabled() and scaler:
-            self.scaler.load_state_dict(scaler)
+        self.scale.load(scale)
 
     def weights(self) -> dict[str, Tensor] | None:
         """Return the model's state on rank 0."""
@@ -134,22 +137,92 @@ class TorchEngine:
     def _fused(self) -> bool:
         return bool(self.optimizer.param_groups[0]["fused"])
 
-    def _forward_backward(self, batch: Batch, parts: int) -> TaskOutput:
-        output = forward(self._forward, batch.to(self.device), self.config, self.comm)
-        torch.autograd.backward(self.scaler.scale(output.loss / parts))
-        return output
+    def _accumulate(self, batches: Sequence[Batch], step: int, measure: bool) -> list[TaskOutput]:
+        """Add up the gradients of micro-batches that are each their own contrastive batch."""
+        torch.manual_seed(noise_seed(self.config, step))
+        outputs = []
+        for number, batch in enumerate(batches):
+            last = number == len(batches) - 1
+            with nullcontext() if last else self._unsynchronised():
+                with precision_and_noise(self.config, self.device, self.comm):
+                    output = self._forward(batch, measure=measure)
+                self._backward(output.loss / len(batches), is_loss=True, last=last)
+            outputs.append(output)
+        return outputs
+
+    def _take_cached(self, batches: Sequence[Batch], step: int, measure: bool) -> list[TaskOutput]:
+        """Take the gradients of one contrastive batch, encoded in parts; then average them."""
+        cached = self._cached
+        assert cached is not None
+
+        def run(given: Part | Encoded, part: int, parts: int, **options: Any) -> Any:
+            torch.manual_seed(noise_seed(self.config, step))
+            with precision_and_noise(self.config, self.device, self.comm, part, parts):
+                return cached(given, **options)
+
+        output = cached_step(cached, batches, run=run, backward=self._backward, measure=measure)
+        average_gradients(list(self.task.model.parameters()), self.comm)
+        return [output]
+
+    def _backward(self, value: Tensor, *, is_loss: bool, last: bool) -> None:  # noqa: ARG002
+        torch.autograd.backward(value * self.scale.value if is_loss else value)
 
 
-def forward(
-    task: Callable[[Batch], TaskOutput], batch: Batch, config: TrainConfig, comm: Collectives
-) -> TaskOutput:
-    """Run a task in the configured precision, with this rank's part of the step's noise."""
+def make_cached(
+    task: TrainTask, config: TrainConfig, *, stop_early: bool = True
+) -> CachedTask | None:
+    """Wrap the task for gradient-cached steps, if they are asked for."""
+    if not config.grad_cache:
+        return None
+    return CachedTask(task, whole_norm=config.grad_cache_norm == "batch", stop_early=stop_early)
+
+
+def is_measured(config: TrainConfig, step: int) -> bool:
+    """Tell whether a step is written to the log, and worth measuring what costs extra."""
+    return (step + 1) % config.log_every == 0
+
+
+def noise_seed(config: TrainConfig, step: int) -> int:
+    """Seed of a step's noise, the same on every rank."""
+    return config.seed * 1_000_003 + step
+
+
+@contextmanager
+def precision_and_noise(
+    config: TrainConfig, device: torch.device, comm: Collectives, part: int = 0, parts: int = 1
+) -> Iterator[None]:
+    """Compute in the configured precision, with the noise of this rank's (part of the) images."""
     dtype = PRECISIONS.get(config.precision)
     with (
-        torch.autocast(batch.images.device.type, dtype=dtype, enabled=dtype is not None),
-        RankNoise(comm.rank, comm.world_size),
+        torch.autocast(device.type, dtype=dtype, enabled=dtype is not None),
+        RankNoise(comm.rank * parts + part, comm.world_size * parts),
     ):
-        return task(batch)
+        yield
+
+
+def divide_gradients(parameters: Sequence[nn.Parameter], scale: float) -> None:
+    """Take the loss scale out of the gradients."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.div_(scale)
+
+
+@torch.no_grad()
+def average_gradients(parameters: Sequence[nn.Parameter], comm: Collectives) -> None:
+    """Average gradients over ranks, a few at a time in one exchange."""
+    if comm.world_size == 1:
+        return
+    bucket: list[Tensor] = []
+    held = 0
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    for number, gradient in enumerate(gradients):
+        bucket.append(gradient)
+        held += gradient.numel()
+        if held >= _BUCKET or number == len(gradients) - 1:
+            flat = comm.mean(torch.cat([part.flatten() for part in bucket]))
+            for part, mean in zip(bucket, flat.split([p.numel() for p in bucket]), strict=True):
+                part.copy_(mean.view_as(part))
+            bucket, held = [], 0
 
 
 def mean_banks(outputs: Sequence[TaskOutput]) -> dict[str, Tensor]:
@@ -160,8 +233,24 @@ def mean_banks(outputs: Sequence[TaskOutput]) -> dict[str, Tensor]:
     }
 
 
+@torch.no_grad()
+def bank_drift(task: TrainTask, outputs: Sequence[TaskOutput]) -> dict[str, Tensor]:
+    """How far a step moves the prototypes of each bank, on average over them (they have length 1).
+
+    Unequal to 0 at first, it should fall as the prototypes settle.
+    """
+    banks, share = task.model.banks(), 1 - task.npr.momentum
+    return {
+        f"drift_{name}": share * (mean - banks[name]).norm(dim=1).mean()
+        for name, mean in mean_banks(outputs).items()
+    }
+
+
 def to_host(
-    outputs: Sequence[TaskOutput], norm: Tensor, comm: Collectives
+    outputs: Sequence[TaskOutput],
+    norm: Tensor,
+    comm: Collectives,
+    beside: Mapping[str, Tensor] | None = None,
 ) -> tuple[float, float, dict[str, float]]:
     """Average over micro-batches and ranks, and fetch loss, norm and terms in one transfer.
 
@@ -171,8 +260,11 @@ def to_host(
     table = torch.stack(
         [torch.stack([o.loss.detach(), *(o.terms[name] for name in names)]) for o in outputs]
     ).mean(dim=0)
-    loss, *values, grad_norm = comm.mean(torch.cat([table, norm[None].to(table)])).tolist()
-    return loss, grad_norm, dict(zip(names, values, strict=True))
+    more = beside or {}
+    row = torch.cat([table, torch.stack([norm, *more.values()]).to(table)])
+    loss, *values = comm.mean(row).tolist()
+    grad_norm = values.pop(len(names))
+    return loss, grad_norm, dict(zip([*names, *more], values, strict=True))
 
 
 def not_finite(step: int, loss: float, grad_norm: float, terms: dict[str, float]) -> str:

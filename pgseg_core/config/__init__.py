@@ -11,6 +11,7 @@ from pgseg_core.config.load import (
 from pgseg_core.config.schema import (
     Config,
     DataConfig,
+    EvaluationConfig,
     ImageEncoderConfig,
     InferenceConfig,
     ModelConfig,
@@ -22,6 +23,7 @@ from pgseg_core.config.schema import (
 __all__ = [
     "Config",
     "DataConfig",
+    "EvaluationConfig",
     "Fault",
     "ImageEncoderConfig",
     "InferenceConfig",

@@ -237,7 +237,14 @@ class TrainConfig:
     batch_size: Count = 4096
     """Image-text pairs per optimiser step, over all processes."""
     accumulate: Count = 1
-    """Micro-batches per step. Each is its own, smaller contrastive batch."""
+    """Micro-batches per step and rank. Each is its own, smaller contrastive batch, unless
+    `grad_cache` makes one of them all."""
+    grad_cache: bool = False
+    """Compare all micro-batches of a step as one contrastive batch: they are encoded in parts,
+    twice, and loss and gradients are those of the whole batch (gradient caching)."""
+    grad_cache_norm: Literal["batch", "micro"] = "batch"
+    """What BatchNorm inside the encoders sees with `grad_cache`: the whole `batch`, exactly, for up
+    to two more passes a layer; or each `micro`-batch by itself, as in plain accumulation."""
     epochs: Positive = 30.0
     """Passes over the data."""
     warmup_epochs: NonNegative = 10.0
@@ -277,7 +284,11 @@ class TrainConfig:
     save_every: NonNegativeInt = 500
     """Steps between two checkpoints; 0 saves at the end only."""
     keep_last: Count = 2
-    """Checkpoints kept in the run folder."""
+    """Newest checkpoints kept in the run folder."""
+    keep_best: NonNegativeInt = 1
+    """Best checkpoints kept beside them, where `evaluation.every` measures any."""
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ("tensorboard",)
+    """Where curves go beside `log.jsonl`; the last two are extras: `pip install 'pgseg[wandb]'`."""
 
     def __post_init__(self) -> None:
         if self.batch_size % self.accumulate:
@@ -288,6 +299,24 @@ class TrainConfig:
             raise ValueError(
                 f"warmup_epochs {self.warmup_epochs:g} is longer than epochs {self.epochs:g}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What is measured while training; `pgseg eval` measures more, afterwards."""
+
+    __pydantic_config__ = _STRICT
+
+    every: NonNegativeInt = 0
+    """Steps between two evaluations, each of a checkpoint written for it; 0 evaluates never."""
+    dataset: str = "scenes"
+    """A set of `pgseg eval --dataset`; its mIoU says which checkpoint is the best."""
+    root: str = ""
+    """The set's folder; empty for the scenes of the newest prepared folder."""
+    protocol: str = "groupvit"
+    """The protocol to follow."""
+    limit: NonNegativeInt = 0
+    """Only the first so many images; 0 takes all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,4 +350,5 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)

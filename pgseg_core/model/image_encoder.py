@@ -78,11 +78,15 @@ class Stage(nn.Module):
         Returns:
             The grouping, and this stage's group tokens for the next one.
         """
-        estimate = None
+        estimate = reexpressed = None
         if self.prototypes is not None:  # EM sees the tokens as they enter the stage
             estimate = estimate_prototypes(
                 tokens.detach(), self.prototypes.bank, iterations=self.prototypes.iterations
             )
+            if self.prototypes.reconstruct is not None:
+                reexpressed = self.prototypes.reconstruct.of_mixture(
+                    estimate.mixture().to(tokens.dtype), estimate.prototypes.to(tokens.dtype)
+                )
         group_tokens = self.group_tokens.expand(len(tokens), -1, -1)
         if self.carry is not None and carried is not None:
             group_tokens = group_tokens + self.carry(carried)
@@ -93,10 +97,8 @@ class Stage(nn.Module):
             together = block(together)
         tokens, group_tokens = together[:, :num_tokens], together[:, num_tokens:]
 
-        if self.prototypes is not None and self.prototypes.reconstruct is not None and estimate:
-            tokens = tokens + self.prototypes.reconstruct.of_mixture(
-                estimate.mixture().to(tokens.dtype), estimate.prototypes.to(tokens.dtype)
-            )
+        if reexpressed is not None:
+            tokens = tokens + reexpressed
         grouping = self.grouping(tokens, group_tokens)
         return replace(grouping, estimate=estimate), group_tokens
 

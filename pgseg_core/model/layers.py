@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pgseg_core.comm import Collectives, LocalCollectives
+from pgseg_core.model.statistics import StatisticsTape
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -171,21 +172,32 @@ class BatchNorm(nn.BatchNorm1d):
     """
 
     comm: Collectives = LocalCollectives()
+    tape: StatisticsTape | None = None
+    """Supplies the statistics of a batch that is encoded in parts."""
+    tracks: bool = True
+    """Whether a pass is remembered in the running statistics; off where it is a repetition."""
 
     def forward(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         """Normalise each channel over all leading axes of all ranks' inputs."""
         flat = x.reshape(-1, x.shape[-1])
-        if not self.training or self.comm.world_size == 1:
+        whole = self.comm.world_size == 1 and self.tape is None and self.tracks
+        if not self.training or whole:
             return super().forward(flat).reshape(x.shape)
         flat = flat if flat.dtype == torch.float64 else flat.float()
-        mean = self.comm.mean(flat.mean(dim=0))
-        variance = self.comm.mean((flat - mean).square().mean(dim=0))
-        self._track(mean.detach(), variance.detach(), count=len(flat) * self.comm.world_size)
+        if self.tape is not None:
+            mean, variance = self.tape.moments(flat, self.track)
+        else:
+            mean = self.comm.mean(flat.mean(dim=0))
+            variance = self.comm.mean((flat - mean).square().mean(dim=0))
+            if self.tracks:
+                count = len(flat) * self.comm.world_size
+                self.track(mean.detach(), variance.detach(), count=count)
         normal = (flat - mean) * torch.rsqrt(variance + self.eps)
         return (normal * self.weight + self.bias).reshape(x.shape)
 
     @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor, *, count: int) -> None:
+    def track(self, mean: Tensor, variance: Tensor, *, count: int) -> None:
+        """Move the running statistics towards a batch's, taken over `count` rows."""
         if self.running_mean is None or self.running_var is None:
             return
         momentum = 0.1 if self.momentum is None else self.momentum

@@ -27,6 +27,8 @@ class StepReport:
     lr: float
     skipped: bool = False
     """True when half-precision gradients overflowed and the weights were left alone."""
+    loss_scale: float = 1.0
+    """What the loss was multiplied by on the way back; 1 but in fp16."""
 
 
 @runtime_checkable

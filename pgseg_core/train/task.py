@@ -1,7 +1,7 @@
 """From a batch to its losses: the only place that knows how the terms add up."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from pgseg_core.comm import Collectives
 from pgseg_core.data.batch import Batch
 from pgseg_core.data.transforms import normalise_batch
 from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
-from pgseg_core.model import GroupingOutput, ImageOutput, PGSeg, TextOutput
+from pgseg_core.model import PGSeg
 from pgseg_core.model.text_encoder import word_mask
 from pgseg_core.npr import (
     PrototypeEstimate,
@@ -26,6 +26,7 @@ from pgseg_core.npr import (
     start_match,
     take_matched,
 )
+from pgseg_core.train.encoded import Encoded, ImageTokens
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,11 @@ class TaskOutput:
     loss: Float[Tensor, ""]
     """This rank's total; its mean over ranks is the global batch's."""
     terms: dict[str, Float[Tensor, ""]]
-    """Detached parts, by name, each before its weight; and the share of pairs that were kept."""
+    """Detached parts, by name, each before its weight; with NPR also `*_kept`, the share of pairs
+    that hard rejection kept, and `*_pairs`, their number in the global batch; where asked for
+    `grad_*`, the norm of each weighted term's gradient at what the encoders hand over."""
     bank_means: dict[str, Float[Tensor, "k d"]]
     """Estimated prototypes averaged over the global batch, by bank; for `PGSeg.move_banks`."""
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Group tokens and prototypes compared, and being paired on the host."""
-
-    similarity: Float[Tensor, "b g k"]
-    matched: Callable[[], Int[Tensor, "b g"]]
-    """Waits for the index of each group's prototype."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,17 @@ class PairedLoss:
     loss: Float[Tensor, ""]
     kept: Float[Tensor, ""]
     """Share of rows that hard rejection kept, both directions together."""
+    pairs: Float[Tensor, ""]
+    """Number of those rows on this rank."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Group tokens and prototypes compared, and being paired on the host."""
+
+    similarity: Float[Tensor, "b g k"]
+    matched: Callable[[], Int[Tensor, "b g"]]
+    """Waits for the index of each group's prototype."""
 
 
 class TrainTask(nn.Module):
@@ -70,49 +75,105 @@ class TrainTask(nn.Module):
         self.comm = comm
         self.npr = model.config.npr
 
-    def forward(self, batch: Batch) -> TaskOutput:
-        """Encode the batch and add up the losses; changes nothing but BatchNorm's statistics."""
+    def forward(self, given: Batch | Encoded, *, measure: bool = False) -> TaskOutput:
+        """Add up the losses of a batch; changes nothing but BatchNorm's statistics.
+
+        The host pairs the images' groups while captions are encoded, and the captions' while nouns
+        are encoded and contrasts taken.
+
+        Args:
+            given: A batch, or what the encoders have already made of one.
+            measure: Also measure each term's gradient.
+        """
         model = self.model
+        if isinstance(given, Batch):
+            seen = self.encode_images(given)
+            pairings = self._pair_images(seen)
+            encoded = self._with_captions(seen, given)
+        else:
+            encoded = given
+            pairings = self._pair_images(given)
+        image = model.image_projector(encoded.groups.mean(dim=1))
+        text = model.text_projector(encoded.caption)
+        estimates = {}
+        if self.npr.enabled:
+            pairings, estimates = self._pair_captions(pairings, encoded, text)
+        if isinstance(given, Batch):
+            encoded = self._with_nouns(encoded, given)
+        nouns = None
+        if encoded.nouns is not None:
+            flat = model.text_projector(rearrange(encoded.nouns, "b m w -> (b m) w"))
+            nouns = _full(rearrange(flat, "(b m) e -> b m e", b=len(text)))
+
+        with torch.autocast(encoded.groups.device.type, enabled=False):
+            terms = self._contrast(_full(image), _full(text), nouns, encoded)
+            weighted = dict(terms)
+            if (weight := model.config.group_contrast) > 0:
+                groups = model.project_groups(_full(encoded.groups))
+                for name, term in self._contrast(groups, _full(text), nouns, encoded).items():
+                    terms[f"group_{name}"] = term
+                    weighted[f"group_{name}"] = weight * term
+            means = {name: self.comm.mean(e.mean(dim=0)) for name, e in estimates.items()}
+            for name, pairing in pairings.items():
+                pair = self._paired_loss(pairing)
+                terms[name] = pair.loss
+                terms[f"{name}_kept"] = pair.kept
+                terms[f"{name}_pairs"] = pair.pairs * self.comm.world_size
+                share = self.npr.text_weight if name == "t_npr" else 1.0
+                weighted[name] = self.npr.weight * share * pair.loss
+            norms = _gradient_norms(weighted, encoded) if measure else {}
+            total = torch.stack(list(weighted.values())).sum()
+        return TaskOutput(total, {**{n: t.detach() for n, t in terms.items()}, **norms}, means)
+
+    def encode(self, batch: Batch) -> Encoded:
+        """Encode a whole batch, image by image and text by text."""
+        encoded = self._with_captions(self.encode_images(batch), batch)
+        return self._with_nouns(encoded, batch)
+
+    def encode_images(self, batch: Batch) -> ImageTokens:
+        """Encode the images."""
         pixels = batch.images
-        image = model.encode_image(
+        image = self.model.image_encoder(
             pixels if pixels.is_floating_point() else normalise_batch(pixels)
         )
-        pairings = self._pair_images(image)  # the host pairs while the captions are encoded
-        text = model.encode_text(batch.tokens)
-        nouns = None
-        if batch.noun_tokens is not None:
-            count = batch.noun_tokens.shape[1]
-            flat = model.encode_text(rearrange(batch.noun_tokens, "b m t -> (b m) t")).feature
-            nouns = rearrange(flat, "(b m) e -> b m e", m=count)
+        return ImageTokens(
+            groups=image.tokens,
+            queries=tuple(stage.queries for stage in image.stages),
+            prototypes=tuple(
+                None if stage.estimate is None else stage.estimate.prototypes
+                for stage in image.stages
+            ),
+        )
 
-        with torch.autocast(batch.images.device.type, enabled=False):
-            nouns = None if nouns is None else _full(nouns)
-            terms = self._contrast(_full(image.feature), _full(text.feature), nouns, batch)
-            total = torch.stack(list(terms.values())).sum()
-            if (weight := model.config.group_contrast) > 0:
-                groups = model.project_groups(_full(image.tokens))
-                of_groups = self._contrast(groups, _full(text.feature), nouns, batch)
-                total = total + weight * torch.stack(list(of_groups.values())).sum()
-                terms |= {f"group_{name}": term for name, term in of_groups.items()}
-            if not self.npr.enabled:
-                return TaskOutput(total, _detached(terms), {})
-            paired, estimates = self._prototype_losses(pairings, image, text, batch.tokens)
+    def _with_captions(self, seen: ImageTokens, batch: Batch) -> Encoded:
+        text = self.model.text_encoder(batch.tokens)
+        return Encoded(
+            groups=seen.groups,
+            queries=seen.queries,
+            prototypes=seen.prototypes,
+            caption=text.pooled,
+            words=text.words.detach(),
+            tokens=batch.tokens,
+        )
 
-        regular = sum(p.loss for name, p in paired.items() if name != "t_npr")
-        if "t_npr" in paired:
-            regular = regular + self.npr.text_weight * paired["t_npr"].loss
-        for name, pair in paired.items():
-            terms[name] = pair.loss
-            terms[f"{name}_kept"] = pair.kept
-        means = {name: self.comm.mean(e.prototypes.mean(dim=0)) for name, e in estimates.items()}
-        return TaskOutput(total + self.npr.weight * regular, _detached(terms), means)
+    def _with_nouns(self, encoded: Encoded, batch: Batch) -> Encoded:
+        """Encode prompts of nouns too, if the batch has any."""
+        if batch.noun_tokens is None:
+            return encoded
+        flat = self.model.text_encoder(rearrange(batch.noun_tokens, "b m t -> (b m) t")).pooled
+        return replace(
+            encoded,
+            nouns=rearrange(flat, "(b m) w -> b m w", b=len(batch.noun_tokens)),
+            noun_ids=batch.noun_ids,
+            image_nouns=batch.image_nouns,
+        )
 
     def _contrast(
         self,
         image: Float[Tensor, "b *g e"],
         text: Float[Tensor, "b e"],
         nouns: Float[Tensor, "b m e"] | None,
-        batch: Batch,
+        encoded: Encoded,
     ) -> dict[str, Float[Tensor, ""]]:
         """Contrast images, or their groups, with captions and with prompts of nouns."""
         scale = self.model.scale()
@@ -120,13 +181,13 @@ class TrainTask(nn.Module):
         if nouns is None:
             return terms
         if self.model.config.shared_nouns:
-            assert batch.noun_ids is not None
-            assert batch.image_nouns is not None
+            assert encoded.noun_ids is not None
+            assert encoded.image_nouns is not None
             terms["shared_nouns"] = shared_noun_nce(
                 image,
                 nouns,
-                noun_ids=batch.noun_ids,
-                image_nouns=batch.image_nouns,
+                noun_ids=encoded.noun_ids,
+                image_nouns=encoded.image_nouns,
                 scale=scale,
                 comm=self.comm,
             )
@@ -134,39 +195,38 @@ class TrainTask(nn.Module):
             terms["multi_label"] = multi_label_nce(image, nouns, scale, self.comm)
         return terms
 
-    def _pair_images(self, image: ImageOutput) -> dict[str, Pairing]:
+    def _pair_images(self, seen: ImageTokens) -> dict[str, Pairing]:
         """Begin to pair each stage's group tokens with its prototypes, by loss term (I-NPR)."""
         chosen = self.npr.image_stages
-        with torch.autocast(image.feature.device.type, enabled=False):
+        with torch.autocast(seen.groups.device.type, enabled=False):
             return {
-                f"i_npr_{index + 1}": self._pair(_full(stage.queries), stage.estimate.prototypes)
-                for index, stage in enumerate(image.stages)
-                if stage.estimate is not None and (chosen == "all" or index in chosen)
+                f"i_npr_{index + 1}": self._pair(_full(queries), estimated)
+                for index, (queries, estimated) in enumerate(
+                    zip(seen.queries, seen.prototypes, strict=True)
+                )
+                if estimated is not None and (chosen == "all" or index in chosen)
             }
 
-    def _prototype_losses(
-        self,
-        pairings: dict[str, Pairing],
-        image: ImageOutput,
-        text: TextOutput,
-        tokens: Int[Tensor, "b t"],
-    ) -> tuple[dict[str, PairedLoss], dict[str, PrototypeEstimate]]:
-        """Return the losses by term and the estimates by bank."""
-        estimates: dict[str, PrototypeEstimate] = {}
+    def _pair_captions(
+        self, pairings: dict[str, Pairing], encoded: Encoded, text: Float[Tensor, "b e"]
+    ) -> tuple[dict[str, Pairing], dict[str, Float[Tensor, "_ k d"]]]:
+        """Add what pairs groups with captions (T-NPR); also return the estimates by bank."""
+        estimates: dict[str, Tensor] = {}
         if self.npr.variant == "paper":  # the released code never moves its image banks
-            for index, stage in enumerate(image.stages):
-                if stage.estimate is not None:
-                    estimates[f"image.{index}"] = stage.estimate
+            for index, estimated in enumerate(encoded.prototypes):
+                if estimated is not None:
+                    estimates[f"image.{index}"] = estimated
         if self.npr.text_source != "none":
-            groups, estimate = self._text_prototypes(image, text, tokens)
-            estimates["text"] = estimate
-            prototypes = estimate.prototypes.expand(len(groups), -1, -1)
-            pairings = {**pairings, "t_npr": self._pair(groups, prototypes)}
-        return {name: self._paired_loss(pair) for name, pair in pairings.items()}, estimates
+            with torch.autocast(encoded.groups.device.type, enabled=False):
+                groups, estimate = self._text_prototypes(encoded, text)
+                estimates["text"] = estimate.prototypes
+                prototypes = estimate.prototypes.expand(len(groups), -1, -1)
+                pairings = {**pairings, "t_npr": self._pair(groups, prototypes)}
+        return pairings, estimates
 
     def _text_prototypes(
-        self, image: ImageOutput, text: TextOutput, tokens: Int[Tensor, "b t"]
-    ) -> tuple[Float[Tensor, "b g e"], PrototypeEstimate]:
+        self, encoded: Encoded, text: Float[Tensor, "b e"]
+    ) -> tuple[Float[Tensor, "b g _"], PrototypeEstimate]:
         """Return the group tokens that T-NPR compares, and the text's prototypes.
 
         `words` and `batch` work in the joint space. Their sources are given the length that
@@ -176,18 +236,17 @@ class TrainTask(nn.Module):
         bank, npr = self.model.text_bank, self.npr
         assert bank is not None
         if npr.text_source == "channels":
-            last: GroupingOutput = image.stages[-1]
-            groups = _full(last.queries).mean(dim=-1, keepdim=True)  # (b, g, 1)
-            source = _full(text.pooled)[..., None]  # (b, w, 1)
+            groups = _full(encoded.queries[-1]).mean(dim=-1, keepdim=True)  # (b, g, 1)
+            source = _full(encoded.caption)[..., None]  # (b, w, 1)
             estimate = estimate_prototypes(source, bank, iterations=npr.iterations, norm_dim=1)
             return groups, estimate
-        groups = self.model.project_groups(_full(image.tokens))
+        groups = self.model.project_groups(_full(encoded.groups))
         if npr.text_source == "words":
-            words = self.model.text_projector.as_at_test(_full(text.words).detach())
-            mask = word_mask(tokens)[:, : words.shape[1]]
+            words = self.model.text_projector.as_at_test(_full(encoded.words))
+            mask = word_mask(encoded.tokens)[:, : words.shape[1]]
             source = words
         else:
-            source = self.comm.all_gather(_full(text.feature).detach())[None]  # (1, B, e)
+            source = self.comm.all_gather(_full(text).detach())[None]  # (1, B, e)
             mask = None
         source = F.normalize(source, dim=-1) * source.shape[-1] ** 0.5
         return groups, estimate_prototypes(source, bank, iterations=npr.iterations, mask=mask)
@@ -208,13 +267,21 @@ class TrainTask(nn.Module):
         kept = reliable_pairs(similarity, threshold=self.npr.threshold, variant=self.npr.variant)
         scale = self.model.prototype_scale()
         loss = group_prototype_loss(similarity, scale, kept, self.comm)
-        return PairedLoss(loss, torch.stack(kept).float().mean())
+        rows = torch.stack(kept).float()
+        return PairedLoss(loss, rows.mean(), rows.sum())
+
+
+def _gradient_norms(weighted: dict[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
+    """Norm of each term's gradient at the encoders' output: the head's backward pass, no more."""
+    places = [tensor for tensor in encoded.differentiable() if tensor.requires_grad]
+    norms = {}
+    for name, term in weighted.items():
+        parts = torch.autograd.grad(term, places, retain_graph=True, allow_unused=True)
+        squares = [part.float().square().sum() for part in parts if part is not None]
+        norms[f"grad_{name}"] = torch.stack(squares).sum().sqrt() if squares else term.new_zeros(())
+    return norms
 
 
 def _full(tensor: Tensor) -> Tensor:
     """Leave half precision for the losses' arithmetic; keep double as it is."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def _detached(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: term.detach() for name, term in terms.items()}

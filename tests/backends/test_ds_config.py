@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backends.conformance import trial_config
-from backends.ds_config import read_ds_config
+from backends.ds_config import precision_of, read_ds_config
 from pgseg_core.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "deepspeed"
@@ -20,7 +20,7 @@ def settings(folder, values, **train):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
 def test_ready_files_agree_with_our_configuration(path):
-    precision = "bf16" if path.stem == "bf16" else "fp32"
+    precision = path.stem if path.stem in ("bf16", "fp16") else "fp32"
     train = trial_config(deepspeed=str(path), precision=precision, accumulate=2).train
     values = read_ds_config(train, 2)
     assert values["train_batch_size"] == 8
@@ -80,6 +80,9 @@ def test_a_missing_file_is_named(tmp_path):
         read_ds_config(trial_config(deepspeed=str(tmp_path / "gone.json")).train, 1)
 
 
-def test_fp16_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="does not train in fp16"):
-        read_ds_config(settings(tmp_path, {}, precision="fp16"), 1)
+def test_the_precision_that_a_file_switches_on_is_ours(tmp_path):
+    on = settings(tmp_path, {"fp16": {"enabled": True}}, precision="fp16")
+    assert precision_of(on.deepspeed) == "fp16"
+    assert "fp16" not in read_ds_config(on, 2), "the loss scale is ours too"
+    assert precision_of(settings(tmp_path, {"bf16": {"enabled": "auto"}}).deepspeed) is None
+    assert precision_of("") is None

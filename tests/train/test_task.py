@@ -30,6 +30,11 @@ def gradients(loss: torch.Tensor, model: PGSeg) -> dict[str, float]:
     }
 
 
+def text_prototypes(task: TrainTask, batch: Batch):
+    encoded = task.encode(batch)
+    return task._text_prototypes(encoded, task.model.text_projector(encoded.caption))
+
+
 def test_total_is_the_weighted_sum():
     task = make_task(weight=0.3, text_weight=0.2)
     output = task(tiny_batch())
@@ -97,11 +102,9 @@ def test_groupvit_has_one_term_and_no_banks():
 def test_text_prototypes_move_the_group_tokens_and_not_the_text(source):
     task = make_task(text_source=source)
     batch = tiny_batch()
-    image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
-    groups, estimate = task._text_prototypes(image, text, batch.tokens)
-    loss = task._paired_loss(
-        task._pair(groups, estimate.prototypes.expand(len(groups), -1, -1))
-    ).loss
+    groups, estimate = text_prototypes(task, batch)
+    prototypes = estimate.prototypes.expand(len(groups), -1, -1)
+    loss = task._paired_loss(task._pair(groups, prototypes)).loss
     moved = gradients(loss, task.model)
     assert "image_encoder.stages.1.group_tokens" in moved
     assert "image_encoder.stages.0.group_tokens" in moved
@@ -125,8 +128,7 @@ def test_released_text_prototypes_carry_no_gradient_worth_the_name():
     """The cosine of two scalars is +-1 whatever they are (method: defect 4)."""
     task = make_task(variant="released", text_source="channels")
     batch = tiny_batch()
-    image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
-    groups, estimate = task._text_prototypes(image, text, batch.tokens)
+    groups, estimate = text_prototypes(task, batch)
     similarity = torch.nn.functional.normalize(groups, dim=-1)
     assert set(similarity.round(decimals=5).flatten().tolist()) <= {-1.0, 0.0, 1.0}
     assert estimate.prototypes.shape[-1] == 1
@@ -135,8 +137,7 @@ def test_released_text_prototypes_carry_no_gradient_worth_the_name():
 def test_padding_and_special_tokens_do_not_reach_the_text_prototypes():
     task = make_task().eval()
     batch = tiny_batch()
-    image, text = task.model.encode_image(batch.images), task.model.encode_text(batch.tokens)
-    _, estimate = task._text_prototypes(image, text, batch.tokens)
+    _, estimate = text_prototypes(task, batch)
     shares = estimate.responsibility  # (b, k, t)
     for index, tokens in enumerate(batch.tokens):
         end = int(tokens.argmax())
