@@ -1,19 +1,21 @@
 """The training loop, as a flat story."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tensorboard.summary import Writer
+import torch
 
 from pgseg_core.config import Config
 from pgseg_core.data.batch import Batch
-from pgseg_core.errors import TrainingError
+from pgseg_core.errors import CheckpointError, TrainingError
+from pgseg_core.train.checkpoints import newest_good
+from pgseg_core.train.meter import Meter
 from pgseg_core.train.protocols import Engine, StepReport
 from pgseg_core.train.run_folder import RunFolder
 from pgseg_core.train.schedule import Schedule
+from pgseg_core.train.trackers import Tracker, open_trackers
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Progress:
     images_per_second: float
     """Over the steps since the last log line, all ranks together."""
     data_share: float
-    """Part of that time spent waiting for batches, in [0, 1]."""
+    """Part of this rank's time spent waiting for batches, in [0, 1]."""
 
 
 Hook = Callable[[Progress], None]
+Evaluate = Callable[[Path], Mapping[str, float]]
+"""Measures a checkpoint, all ranks together; the first score is the one `best` means."""
 
 
 def fit(
@@ -43,11 +47,13 @@ def fit(
     run: RunFolder,
     *,
     steps_per_epoch: int,
+    device: torch.device,
     start_step: int = 0,
     hooks: Sequence[Hook] = (),
     save_now: Callable[[], bool] = lambda: False,
+    evaluate: Evaluate | None = None,
 ) -> dict[str, Any]:
-    """Run the remaining steps, log and save as the configuration says, and save at the end.
+    """Run the remaining steps; log, save and evaluate as the configuration says, and at the end.
 
     Args:
         engine: Runs the steps.
@@ -56,10 +62,12 @@ def fit(
         schedule: Number of steps and their learning rates.
         run: Where everything is written.
         steps_per_epoch: To tell the epoch of a step.
+        device: Where this rank computes.
         start_step: Steps already done.
         hooks: Called after every step.
         save_now: Asked after every step; True stops the run after a checkpoint (an interrupt). All
             ranks must answer alike.
+        evaluate: Measures a checkpoint every `evaluation.every` steps and at the end.
 
     Returns:
         Where the run stands: `step` and `finished`, and the last step's `loss` if one was done.
@@ -67,17 +75,18 @@ def fit(
     Raises:
         TrainingError: A loss is not finite. Names the step, its terms and the last good checkpoint.
     """
-    meter = _Meter(config.train.batch_size)
+    train, evaluation = config.train, config.evaluation
+    meter = Meter(train.batch_size, run.comm, device, train.clip)
     state: dict[str, Any] = {"step": start_step, "finished": start_step >= schedule.steps}
-    with run.curves() as curves:
+    with open_trackers(config, run.path, leads=run.leads) as trackers:
         for step in range(start_step, schedule.steps):
             with meter.waiting():
                 batch = next(batches)
             try:
-                report = engine.step(batch.split(config.train.accumulate), step)
+                report = engine.step(batch.split(train.accumulate), step)
             except TrainingError as error:
                 raise _with_remedy(error, run) from None
-            meter.count()
+            meter.count(report)
             done = step + 1
             progress = Progress(
                 step=done,
@@ -89,75 +98,57 @@ def fit(
             )
             finished = done == schedule.steps
             stop = save_now()
-            if done % config.train.log_every == 0 or finished:
-                _log(run, curves, progress)
+            if done % train.log_every == 0 or finished:
+                _log(run, trackers, progress, _numbers(report, meter))
                 meter.restart()
             for hook in hooks:
                 hook(progress)
             state = {"step": done, "finished": finished, "loss": report.loss}
-            every = config.train.save_every
-            if finished or stop or (every and done % every == 0):
-                run.save(config, engine, state)
+            measured = evaluate is not None and (finished or _due(done, evaluation.every))
+            if finished or stop or measured or _due(done, train.save_every):
+                with meter.paused():
+                    path = run.save(config, engine, state)
+                    if measured and evaluate is not None:
+                        scores = evaluate(path)
+                        run.add_scores(config, path, scores)
+                        _log(run, trackers, progress, scores)
             if stop:
                 break
     return state
 
 
-def _log(run: RunFolder, curves: Writer | None, progress: Progress) -> None:
-    report = progress.report
-    values = {
+def _due(done: int, every: int) -> bool:
+    return every > 0 and done % every == 0
+
+
+def _numbers(report: StepReport, meter: Meter) -> dict[str, float]:
+    scale = {} if report.loss_scale == 1.0 else {"loss_scale": report.loss_scale}
+    return {
         "loss": report.loss,
         **report.terms,
         "lr": report.lr,
         "grad_norm": report.grad_norm,
-        "images_per_second": progress.images_per_second,
-        "data_share": progress.data_share,
+        **scale,
+        **meter.read(),
     }
+
+
+def _log(
+    run: RunFolder, trackers: Sequence[Tracker], progress: Progress, values: Mapping[str, float]
+) -> None:
     rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
     run.append_log({"step": progress.step, "epoch": round(progress.epoch, 4), **rounded})
-    if curves is None:
-        return
-    for name, value in values.items():
-        curves.add_scalar(name, value, progress.step)
+    for tracker in trackers:
+        tracker.log(values, progress.step)
 
 
 def _with_remedy(error: TrainingError, run: RunFolder) -> TrainingError:
-    last = run.newest()
+    try:
+        last, _ = newest_good(run.path)
+    except CheckpointError:
+        last = None
     where = f"Last good checkpoint: {last}. " if last else "No checkpoint was written yet. "
     return TrainingError(
         f"{error.message}: not finite, the run has stopped",
         hint=f"{where}Try a lower train.lr, a longer train.warmup_epochs, or train.precision=fp32",
     )
-
-
-class _Meter:
-    """Images per second, and the share of time spent waiting for data, since the last restart."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self.restart()
-
-    def restart(self) -> None:
-        self.start = time.perf_counter()
-        self.steps = 0
-        self.waited = 0.0
-
-    def count(self) -> None:
-        self.steps += 1
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.waited += time.perf_counter() - start
-
-    @property
-    def images_per_second(self) -> float:
-        return self.steps * self.batch_size / self._elapsed()
-
-    @property
-    def data_share(self) -> float:
-        return self.waited / self._elapsed()
-
-    def _elapsed(self) -> float:
-        return max(time.perf_counter() - self.start, 1e-9)

@@ -1,6 +1,6 @@
 """One run from configuration to weights: assembles data, model, engine and loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pgseg_core.checkpoint import load_checkpoint, load_weights, read_lite0
+from pgseg_core.comm import Collectives
 from pgseg_core.config import Config, TrainConfig
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
@@ -18,11 +19,17 @@ from pgseg_core.memory import keep_freed_memory
 from pgseg_core.model import Lite0Stem, PGSeg, build_model
 from pgseg_core.text.nouns import find_broader_nouns, find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
+from pgseg_core.train.checkpoints import clear_after, newest_good
 from pgseg_core.train.loop import Hook, fit
 from pgseg_core.train.protocols import Backend, Session
 from pgseg_core.train.run_folder import RunFolder
 from pgseg_core.train.schedule import make_schedule
 from pgseg_core.train.task import TrainTask
+from pgseg_core.train.trackers import check_trackers
+from pgseg_core.weights import CHECKPOINTS
+
+Measure = Callable[[Path, Collectives, torch.device], Mapping[str, float]]
+"""Scores a checkpoint with all ranks together; every rank calls it and gets the same."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Start:
     num_parameters: int
     device: str
     world_size: int
+    damaged: tuple[str, ...] = ()
+    """What is wrong with newer checkpoints than the one it goes on from."""
 
 
 def train(
@@ -47,6 +56,7 @@ def train(
     on_start: Callable[[Start], None] = lambda _: None,
     hooks: Sequence[Hook] = (),
     save_now: Callable[[], bool] = lambda: False,
+    measure: Measure | None = None,
 ) -> dict[str, Any]:
     """Train, or go on training.
 
@@ -62,6 +72,7 @@ def train(
         on_start: Told what is about to happen.
         hooks: Called after every step.
         save_now: Asked after every step; True ends the run after a checkpoint.
+        measure: Scores checkpoints, every `evaluation.every` steps and at the end.
 
     Returns:
         Where the run stands: `step` and `finished`, the last step's `loss` if one was done, and how
@@ -71,6 +82,7 @@ def train(
         PgsegError: Configuration, data, device or losses do not allow it.
     """
     config = settled(config)
+    check_trackers(config.train.trackers)
     keep_freed_memory()
     with closing(backend.open(config.train)) as session:
         comm = session.comm
@@ -93,7 +105,7 @@ def train(
         task = TrainTask(model, comm)
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
         start_step = 0
-        newest = run.newest() if resume else None
+        newest, damaged = _agreed_newest(run, session) if resume else (None, [])
         if newest is None:
             start_weights(model, config.train)
         else:
@@ -116,6 +128,7 @@ def train(
                 num_parameters=num_parameters,
                 device=str(session.device),
                 world_size=comm.world_size,
+                damaged=tuple(damaged),
             )
         )
         state = fit(
@@ -125,9 +138,11 @@ def train(
             schedule,
             run,
             steps_per_epoch=reader.steps_per_epoch,
+            device=session.device,
             start_step=start_step,
             hooks=hooks,
             save_now=lambda: _any_rank(save_now(), session),
+            evaluate=None if measure is None else lambda path: measure(path, comm, session.device),
         )
         return state | {"bad_samples": reader.num_bad}
 
@@ -175,6 +190,16 @@ def check_batch(config: TrainConfig, world_size: int) -> None:
             f"{config.accumulate} micro-batches",
             hint=f"--set train.batch_size={max(config.batch_size // parts, 1) * parts}",
         )
+
+
+def _agreed_newest(run: RunFolder, session: Session) -> tuple[Path | None, list[str]]:
+    """Let rank 0 choose the checkpoint to go on from, and tell the others its step."""
+    newest, damaged = newest_good(run.path) if run.leads else (None, [])
+    if run.leads:
+        clear_after(run.path, newest)
+    own = 0 if newest is None else int(newest.name.removeprefix("step-")) + 1
+    step = int(session.comm.sum(torch.tensor(own, device=session.device)))
+    return (run.path / CHECKPOINTS / f"step-{step - 1:07d}" if step else None), damaged
 
 
 def _any_rank(asked: bool, session: Session) -> bool:

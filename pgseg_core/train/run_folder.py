@@ -3,29 +3,28 @@
 runs/a/config.yaml                 the whole configuration
 runs/a/log.jsonl                   one line every `train.log_every` steps
 runs/a/tensorboard/                the same as curves
-runs/a/checkpoints/step-0000500/   weights, configuration, optimiser; the newest few
+runs/a/checkpoints/step-0000500/   weights, configuration, optimiser; the newest few and the best
+runs/a/best                        points at the best of those that were measured
 """
 
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tensorboard.summary import Writer
 
 from pgseg_core.atomic import whole_file, whole_folder
-from pgseg_core.checkpoint import list_checkpoints, write_checkpoint
-from pgseg_core.checkpoint.store import load_checkpoint
+from pgseg_core.checkpoint import write_checkpoint
 from pgseg_core.comm import Collectives, LocalCollectives
 from pgseg_core.config import Config, config_values, load_config
-from pgseg_core.errors import CheckpointError, ConfigError
+from pgseg_core.errors import ConfigError
+from pgseg_core.train import checkpoints
 from pgseg_core.train.protocols import Engine
 from pgseg_core.weights import CHECKPOINTS
 
-CONFIG, LOG, CURVES = "config.yaml", "log.jsonl", "tensorboard"
+CONFIG, LOG = "config.yaml", "log.jsonl"
 
 
 class RunFolder:
@@ -88,7 +87,7 @@ class RunFolder:
         return load_config(self.path / CONFIG)
 
     def save(self, config: Config, engine: Engine, state: dict[str, Any]) -> Path:
-        """Write a checkpoint, whole or not at all, and drop the oldest beyond `train.keep_last`.
+        """Write a checkpoint, whole or not at all; drop all but the newest and the best.
 
         Every rank calls it; none returns before the checkpoint is there.
 
@@ -103,10 +102,19 @@ class RunFolder:
             if weights is not None and self.leads:
                 write_checkpoint(folder, config, weights, state)
             engine.save(folder)
-        if self.leads:
-            for old in list_checkpoints(self.path)[: -config.train.keep_last]:
-                shutil.rmtree(old)
+        self._prune(config)
         return path
+
+    def add_scores(self, config: Config, path: Path, scores: Mapping[str, float]) -> None:
+        """Keep a checkpoint's scores beside it, and the best checkpoints beside the newest."""
+        if self.leads:
+            checkpoints.add_scores(path, scores)
+        self._prune(config)
+
+    def _prune(self, config: Config) -> None:
+        if self.leads:
+            keep_last, keep_best = config.train.keep_last, config.train.keep_best
+            checkpoints.prune(self.path, keep_last=keep_last, keep_best=keep_best)
 
     @contextmanager
     def _whole_folder(self, path: Path) -> Iterator[Path]:
@@ -117,33 +125,12 @@ class RunFolder:
                 self.comm.barrier()
                 yield temporary
                 self.comm.barrier()
+                checkpoints.seal(temporary)
         else:
             self.comm.barrier()
             yield temporary
             self.comm.barrier()
         self.comm.barrier()
-
-    def newest(self) -> Path | None:
-        """Return the newest checkpoint that opens; None when there is none yet."""
-        for path in reversed(list_checkpoints(self.path)):
-            try:
-                load_checkpoint(path)
-            except CheckpointError:
-                continue
-            return path
-        return None
-
-    @contextmanager
-    def curves(self) -> Iterator[Writer | None]:
-        """Yield a writer of TensorBoard curves; None on ranks that do not write."""
-        if not self.leads:
-            yield None
-            return
-        writer = Writer(str(self.path / CURVES))
-        try:
-            yield writer
-        finally:
-            writer.close()
 
     def append_log(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,15 @@ from safetensors.torch import load_file
 
 from backends.single import SingleBackend, SingleEngine
 from pgseg_core.checkpoint import list_checkpoints, load_checkpoint
-from pgseg_core.config import Config
-from pgseg_core.errors import BackendError, CheckpointError, ConfigError, TrainingError
+from pgseg_core.config import Config, EvaluationConfig
+from pgseg_core.errors import ConfigError, TrainingError
+from pgseg_core.train.checkpoints import newest_good
 from pgseg_core.train.run import train
 from pgseg_core.train.run_folder import RunFolder
 from tests.tiny import tiny_config
+
+COSTS = ("images_per_second", "images_per_second_per_device", "data_share", "memory_gib")
+"""What the log says of time and memory, which no two runs share."""
 
 
 def config(shards: Path, **changes: object) -> Config:
@@ -36,10 +41,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def log(folder: Path) -> list[dict]:
     lines = (folder / "log.jsonl").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
-    return [
-        {k: v for k, v in e.items() if k not in ("images_per_second", "data_share")}
-        for e in entries
-    ]
+    return [{k: v for k, v in e.items() if k not in COSTS} for e in entries]
 
 
 def test_loss_falls(prepared, tmp_path):
@@ -88,7 +90,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(prepared, tmp_path):
     newest = list_checkpoints(tmp_path / "run")[-1]
     (newest / "model.safetensors").write_bytes(b"not weights")
     assert load_checkpoint(tmp_path / "run").state["step"] == 8
-    assert RunFolder(tmp_path / "run").newest().name == "step-0000008"
+    assert newest_good(tmp_path / "run")[0].name == "step-0000008"
 
 
 def test_only_the_newest_checkpoints_are_kept(prepared, tmp_path):
@@ -135,13 +137,16 @@ def test_what_is_wrong_is_found_before_the_folder_is_made(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_resume_needs_the_optimiser(prepared, tmp_path):
+def test_a_checkpoint_without_its_optimiser_is_passed_over(prepared, tmp_path):
     settings = config(prepared, epochs=1)
     run(settings, tmp_path / "run")
-    newest = list_checkpoints(tmp_path / "run")[-1]
-    (newest / "optimizer.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="no optimiser state"):
-        run(settings, tmp_path / "run", resume=True)
+    before = weights(tmp_path / "run")
+    (list_checkpoints(tmp_path / "run")[-1] / "optimizer.safetensors").unlink()
+    starts = []
+    run(settings, tmp_path / "run", resume=True, on_start=starts.append)
+    assert starts[0].start_step == 4
+    assert "optimizer.safetensors is missing" in starts[0].damaged[0]
+    assert all(value.equal(before[name]) for name, value in weights(tmp_path / "run").items())
 
 
 def test_resuming_a_finished_run_does_nothing(prepared, tmp_path):
@@ -153,9 +158,30 @@ def test_resuming_a_finished_run_does_nothing(prepared, tmp_path):
     assert all(value.equal(before[name]) for name, value in weights(tmp_path / "run").items())
 
 
-def test_fp16_needs_cuda(prepared, tmp_path):
-    with pytest.raises(BackendError, match="fp16 needs a CUDA device"):
-        run(config(prepared, precision="fp16"), tmp_path / "run")
+def test_gradient_caching_resumes_exactly_too(prepared, tmp_path):
+    settings = config(prepared, accumulate=4, grad_cache=True, epochs=1)
+    run(settings, tmp_path / "whole")
+    steps = iter(range(100))
+    run(settings, tmp_path / "halves", save_now=lambda: next(steps) == 2)
+    run(settings, tmp_path / "halves", resume=True)
+    ours, theirs = weights(tmp_path / "halves"), weights(tmp_path / "whole")
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(prepared, tmp_path):
+    given = {2: 0.1, 4: 0.3, 6: 0.2, 8: 0.1, 10: 0.2, 12: 0.25}
+
+    def measure(path, comm, device):
+        return {"miou": given[int(path.name[-7:])]}
+
+    settings = config(prepared, save_every=0, keep_last=1)
+    settings = replace(settings, evaluation=EvaluationConfig(every=2))
+    run(settings, tmp_path / "run", measure=measure)
+    kept = [path.name for path in list_checkpoints(tmp_path / "run")]
+    assert kept == ["step-0000004", "step-0000012"]
+    assert (tmp_path / "run" / "best").resolve().name == "step-0000004"
+    logged = [entry["miou"] for entry in log(tmp_path / "run") if "miou" in entry]
+    assert logged == list(given.values())
 
 
 def test_interrupted_checkpoint_leaves_nothing(prepared, tmp_path, monkeypatch):
