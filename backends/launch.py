@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,24 @@ class _Failure:
     second_hand: bool
 
 
-def start_ranks(arguments: Sequence[str], num_ranks: int) -> int:
+@dataclass(frozen=True)
+class Node:
+    """One machine's ranks among those of all machines.
+
+    Attributes:
+        first_rank: The number of its first rank.
+        world_size: Ranks on all machines.
+        address: Where rank 0 listens.
+        port: The TCP port it listens on.
+    """
+
+    first_rank: int
+    world_size: int
+    address: str
+    port: str
+
+
+def start_ranks(arguments: Sequence[str], num_ranks: int, node: Node | None = None) -> int:
     """Run a Python command line once per rank, and wait for all.
 
     Ctrl-C and SIGTERM are passed on once to every rank, which then save and end.
@@ -45,6 +62,7 @@ def start_ranks(arguments: Sequence[str], num_ranks: int) -> int:
     Args:
         arguments: What follows `python`, such as `["-m", "pgseg_cli.main", "train"]`.
         num_ranks: How many processes.
+        node: This machine's place among several; alone by default.
 
     Returns:
         0, or the exit code of ranks that were interrupted (130).
@@ -53,26 +71,43 @@ def start_ranks(arguments: Sequence[str], num_ranks: int) -> int:
         PgsegError: The error of the rank that failed first, or a `BackendError` that says how it
             died. All other ranks have been ended.
     """
+    node = node or Node(0, num_ranks, "127.0.0.1", free_port())
     with tempfile.TemporaryDirectory(prefix="pgseg-ranks-") as folder:
         errors = Path(folder)
-        port = _free_port()
-        ranks = [_start(arguments, rank, num_ranks, port, errors) for rank in range(num_ranks)]
-        try:
-            with _signals_passed_on(ranks):
-                codes = _wait(ranks)
-        finally:
-            _end(ranks)
+        line = [sys.executable, *arguments]
+        codes = run_together(
+            [(line, _environment(local, num_ranks, node, errors)) for local in range(num_ranks)]
+        )
         failures = [
-            _failure(rank, code, errors) for rank, code in enumerate(codes) if code not in (0, None)
+            _failure(node.first_rank + local, code, errors)
+            for local, code in enumerate(codes)
+            if code not in (0, None)
         ]
         interrupted = [code for code in codes if code == 130]
         if interrupted and len(interrupted) == len(failures):
             return 130
         if failures:
             first = min(failures, key=lambda f: (f.second_hand, f.when))
-            silent = [rank for rank, code in enumerate(codes) if code is None]
-            raise _told(first, silent) or _died(first, num_ranks)
+            silent = [node.first_rank + local for local, c in enumerate(codes) if c is None]
+            raise _told(first, silent) or _died(first, node.world_size)
     return 0
+
+
+def run_together(commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> list[int | None]:
+    """Run command lines, each with its environment, side by side, until one fails or all are done.
+
+    Returns:
+        Their exit codes; None for those that still ran when another failed, and were ended.
+    """
+    processes = [  # sessions of their own: Ctrl-C comes through us, once
+        subprocess.Popen(line, env=environment, start_new_session=True)
+        for line, environment in commands
+    ]
+    try:
+        with _signals_passed_on(processes):
+            return _wait(processes)
+    finally:
+        _end(processes)
 
 
 def report_error(error: PgsegError) -> bool:
@@ -103,24 +138,19 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
-def _start(
-    arguments: Sequence[str], rank: int, num_ranks: int, port: str, errors: Path
-) -> "subprocess.Popen[bytes]":
+def _environment(local: int, num_ranks: int, node: Node, errors: Path) -> dict[str, str]:
     threads = max(1, (os.cpu_count() or 1) // num_ranks)
-    environment = {
+    return {
         "OMP_NUM_THREADS": str(threads),
         **os.environ,
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(num_ranks),
+        "RANK": str(node.first_rank + local),
+        "LOCAL_RANK": str(local),
+        "WORLD_SIZE": str(node.world_size),
         "LOCAL_WORLD_SIZE": str(num_ranks),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
+        "MASTER_ADDR": node.address,
+        "MASTER_PORT": node.port,
         ERRORS: str(errors),
     }
-    return subprocess.Popen(  # a session of its own: Ctrl-C comes through us, once
-        [sys.executable, *arguments], env=environment, start_new_session=True
-    )
 
 
 def _wait(ranks: "Sequence[subprocess.Popen[bytes]]") -> list[int | None]:
@@ -196,7 +226,8 @@ def _died(failure: _Failure, num_ranks: int) -> BackendError:
     )
 
 
-def _free_port() -> str:
+def free_port() -> str:
+    """Return a TCP port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])

@@ -14,6 +14,7 @@ from pgseg_cli.commands import (
     bench,
     convert,
     data,
+    doctor,
     evaluate,
     explain,
     models,
@@ -45,6 +46,7 @@ app.add_typer(viz.app, name="viz")
 app.command("models")(models.models)
 app.command("convert")(convert.convert)
 app.command("backends")(backends.backends)
+app.command("doctor")(doctor.doctor)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     bench.bench
 )

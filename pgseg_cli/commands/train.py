@@ -1,7 +1,6 @@
 """`pgseg train`: from shards to weights."""
 
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,8 @@ import typer
 from pgseg_cli.console import messages, next_step, progress_bar, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pgseg_core.config import Config
     from pgseg_core.train.loop import Progress
     from pgseg_core.train.run import Start
@@ -52,24 +53,61 @@ def train(
             help="Processes on this machine. Default: one per GPU with ddp or deepspeed, else one.",
         ),
     ] = None,
+    hostfile: Annotated[
+        Path | None,
+        typer.Option(
+            "--hostfile",
+            help="Train on several machines, a line `NAME slots=8` each, started over ssh.",
+        ),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
             "--timeout", help="Seconds after which a process that does not answer ends the run."
         ),
     ] = None,
+    eval_every: Annotated[
+        int | None,
+        typer.Option(
+            "--eval-every",
+            min=1,
+            help="Steps between two evaluations; the best checkpoint is kept. "
+            "The set: --set evaluation.dataset=voc12 --set evaluation.root=VOC2012",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the resolved options, sizes, memory and plan, and stop."
+        ),
+    ] = False,
+    devices: Annotated[
+        int | None,
+        typer.Option("--devices", min=1, help="With --dry-run: plan for so many devices."),
+    ] = None,
+    device_kind: Annotated[
+        str | None,
+        typer.Option("--device-kind", help="With --dry-run: a100, h100, ... Default: this one."),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: the plan on standard output.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change an option: --set train.lr=1e-3. Can be repeated."),
     ] = None,
+    local_rank: Annotated[  # noqa: ARG001 - the deepspeed launcher adds it; LOCAL_RANK says it too
+        int, typer.Option("--local_rank", hidden=True)
+    ] = 0,
 ) -> None:
     """Learn to segment from image-text pairs."""
-    from backends.launch import die_with_parent, is_started_rank
+    from backends.launch import die_with_parent
     from backends.registry import load_backend
     from backends.world import find_world
+    from pgseg_cli.training_ranks import Asked, num_ranks, start_elsewhere, with_engine
+    from pgseg_cli.while_training import make_measure
     from pgseg_core.config import load_config
     from pgseg_core.errors import ConfigError
-    from pgseg_core.train.run import settled
     from pgseg_core.train.run import train as run_training
     from pgseg_core.train.run_folder import RunFolder
 
@@ -78,7 +116,7 @@ def train(
             raise ConfigError(
                 "--resume goes on with a run as it was configured",
                 hint="Drop the other options, or start a new run with --out. The engine may "
-                "change: --backend, --deepspeed, --nproc, --timeout",
+                "change: --backend, --deepspeed, --nproc, --hostfile, --timeout; and --eval-every",
             )
         run = RunFolder(resume)
         config = run.config()
@@ -86,10 +124,19 @@ def train(
         config = load_config(preset, settings or [])
         config = _with_data(config, data)
         run = RunFolder(out or _free_folder(Path("runs") / Path(preset).stem))
-    config = settled(_with_engine(config, backend, deepspeed, timeout, nproc))
-    num_ranks = _num_ranks(config, nproc)
-    if num_ranks > 1 and not is_started_rank():
-        _start_all(config, run, num_ranks, resumed=resume is not None)
+    asked = Asked(
+        backend=backend, deepspeed=deepspeed, timeout=timeout, nproc=nproc, hostfile=hostfile
+    )
+    config = with_engine(config, asked)
+    if eval_every is not None:
+        config = replace(config, evaluation=replace(config.evaluation, every=eval_every))
+    if dry_run:
+        from pgseg_cli.dry_run import show_plan
+
+        show_plan(config, devices or num_ranks(config, nproc), device_kind, json=json)
+        return
+    measure = make_measure(config.evaluation)
+    if start_elsewhere(config, run, asked, resumed=resume is not None):
         return
     die_with_parent()
     if find_world().rank > 0:
@@ -97,38 +144,21 @@ def train(
 
     interrupted = _Interrupt()
     with progress_bar("training") as bar:
+        display = _Display(config, run, bar)
 
-        def show_start(start: "Start") -> None:
-            several = f"{start.world_size} x " if start.world_size > 1 else ""
-            where = f"{several}{start.device} ({config.train.backend})"
-            say(
-                f"{start.num_parameters / 1e6:.1f} M parameters, {start.num_samples:,} pairs from "
-                f"{config.data.shards}, {start.steps:,} steps of {config.train.batch_size} "
-                f"({config.train.epochs:g} epochs), {config.train.precision} on {where}, "
-                f"writing to {run.path}"
-            )
-            if start.start_step:
-                say(f"going on from step {start.start_step}")
+        def on_start(start: "Start") -> None:
+            display.show_start(start)
             interrupted.listen()
-
-        def show_step(progress: "Progress") -> None:
-            report = progress.report
-            terms = " ".join(
-                f"{name} {value:.2f}"
-                for name, value in report.terms.items()
-                if not name.endswith("_kept")
-            )
-            beside = f"loss {report.loss:.3f} ({terms}) {progress.images_per_second:.0f} images/s"
-            bar(progress.step, progress.steps, beside)
 
         state = run_training(
             config,
             load_backend(config.train.backend),
             run,
             resume=resume is not None,
-            on_start=show_start,
-            hooks=[show_step],
+            on_start=on_start,
+            hooks=[display.show_step],
             save_now=interrupted.came,
+            measure=measure,
         )
     if state["bad_samples"]:
         say(f"skipped {state['bad_samples']:,} samples that cannot be read (pgseg data verify)")
@@ -137,11 +167,48 @@ def train(
         next_step(f"pgseg train --resume {run.path}")
         raise typer.Exit(130)
     say(f"done after {state['step']} steps: weights in {run.path}")
+    if (best := run.path / "best").exists():
+        say(f"best of those that were measured: {best} ({best.resolve().name})")
     next_step(
         f"pgseg eval --weights {run.path}",
         f'pgseg segment photo.jpg -c "sky,road,tree" --weights {run.path}',
         f"pgseg viz prototypes photo.jpg --weights {run.path}",
     )
+
+
+class _Display:
+    """Says what a run is, and how far it is."""
+
+    def __init__(
+        self, config: "Config", run: "RunFolder", bar: "Callable[[int, int, str], None]"
+    ) -> None:
+        self._config = config
+        self._run = run
+        self._bar = bar
+
+    def show_start(self, start: "Start") -> None:
+        train, data = self._config.train, self._config.data
+        several = f"{start.world_size} x " if start.world_size > 1 else ""
+        say(
+            f"{start.num_parameters / 1e6:.1f} M parameters, {start.num_samples:,} pairs from "
+            f"{data.shards}, {start.steps:,} steps of {train.batch_size} "
+            f"({train.epochs:g} epochs), {train.precision} on {several}{start.device} "
+            f"({train.backend}), writing to {self._run.path}"
+        )
+        for problem in start.damaged:
+            say(f"passed over: {problem}")
+        if start.start_step:
+            say(f"going on from step {start.start_step}")
+
+    def show_step(self, progress: "Progress") -> None:
+        report = progress.report
+        terms = " ".join(
+            f"{name} {value:.2f}"
+            for name, value in report.terms.items()
+            if not name.startswith(("grad_", "drift_")) and not name.endswith(("_kept", "_pairs"))
+        )
+        beside = f"loss {report.loss:.3f} ({terms}) {progress.images_per_second:.0f} images/s"
+        self._bar(progress.step, progress.steps, beside)
 
 
 class _Interrupt:
@@ -168,71 +235,6 @@ def _with_data(config: "Config", data: str | None) -> "Config":
         return config
     shards = data or str(newest_prepared(Path()))
     return replace(config, data=replace(config.data, shards=shards))
-
-
-def _with_engine(
-    config: "Config",
-    backend: str | None,
-    deepspeed: Path | None,
-    timeout: float | None,
-    nproc: int | None,
-) -> "Config":
-    """Apply the options that say how the steps are run; several processes are `ddp` by default."""
-    from backends.world import find_world
-    from pgseg_core.errors import ConfigError
-
-    if deepspeed is not None and backend not in (None, "deepspeed"):
-        raise ConfigError(
-            f"--deepspeed and --backend {backend} contradict each other", hint="Give one of them."
-        )
-    train = config.train
-    chosen = backend or ("deepspeed" if deepspeed else train.backend)
-    if chosen == "single" and ((nproc or 1) > 1 or find_world().size > 1):
-        if backend == "single":
-            raise ConfigError(
-                "--backend single is one process", hint="Use --backend ddp, or drop --nproc."
-            )
-        chosen = "ddp"
-    return replace(
-        config,
-        train=replace(
-            train,
-            backend=chosen,
-            deepspeed=str(deepspeed.resolve()) if deepspeed else train.deepspeed,
-            timeout=timeout or train.timeout,
-        ),
-    )
-
-
-def _num_ranks(config: "Config", nproc: int | None) -> int:
-    """Return how many processes to start here; 1 inside a world that a launcher has started."""
-    import torch
-
-    from backends.world import find_world
-
-    if find_world().size > 1:
-        return 1
-    if nproc is not None:
-        return nproc
-    on_cuda = config.train.backend != "single" and config.train.device in ("auto", "cuda")
-    return max(1, torch.cuda.device_count()) if on_cuda else 1
-
-
-def _start_all(config: "Config", run: "RunFolder", num_ranks: int, *, resumed: bool) -> None:
-    """Check what can be checked, then run this command line once per rank."""
-    from backends.launch import start_ranks
-    from backends.registry import check_settings
-    from pgseg_core.data.shards import find_shards
-    from pgseg_core.train.run import check_batch
-
-    check_settings(config.train, num_ranks)
-    check_batch(config.train, num_ranks)
-    find_shards(config.data.shards, config.data.split)
-    if not resumed:
-        run.check_free()
-    code = start_ranks(["-m", "pgseg_cli.main", *sys.argv[1:]], num_ranks)
-    if code:
-        raise typer.Exit(code)
 
 
 def _free_folder(path: Path) -> Path:
