@@ -155,6 +155,8 @@ class DeepSpeedEngine:
         if not self.plain:
             norm = float(engine.get_global_grad_norm() or 0.0)
         skipped = self.scale.update(norm)
+        if skipped and self.stage == 3:
+            _gather_small(engine)
         if not skipped:
             if not math.isfinite(norm):
                 raise TrainingError(not_finite(step, loss, norm, terms))
@@ -263,12 +265,21 @@ def _initialize(task: nn.Module, optimizer: torch.optim.Optimizer, values: dict[
     engine, *_ = deepspeed.initialize(
         model=task, optimizer=optimizer, config=values, dist_init_required=False
     )
-    if values["zero_optimization"]["stage"] == 3:  # as DeepSpeed does after every step
-        small = engine.optimizer.persistent_parameters
-        for parameter in small:
+    if values["zero_optimization"]["stage"] == 3:
+        for parameter in engine.optimizer.persistent_parameters:
             parameter.is_external_param = True  # no module lets go of it after its first use
-        small[0].all_gather(small)
+        _gather_small(engine)
     return engine
+
+
+def _gather_small(engine: Any) -> None:
+    """Make the parameters that are not cut up whole again, in stage 3.
+
+    DeepSpeed does it after every step, but not at the start and not after one that it skips.
+    """
+    small = engine.optimizer.persistent_parameters
+    if small:
+        small[0].all_gather(small)
 
 
 def _used_outside_their_module(task: nn.Module) -> list[nn.Parameter]:

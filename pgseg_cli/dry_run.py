@@ -84,6 +84,8 @@ def show_plan(config: Config, devices: int, kind_name: str | None, *, json: bool
 
 
 def _shards(config: Config) -> tuple[tuple[Shard, ...], str]:
+    if not config.data.shards:
+        return (), "no data is named: pgseg train --dry-run --data ... also counts steps and hours"
     try:
         return find_shards(config.data.shards, config.data.split), ""
     except DataError as error:

@@ -122,7 +122,7 @@ def train(
         config = run.config()
     else:
         config = load_config(preset, settings or [])
-        config = _with_data(config, data)
+        config = _with_data(config, data, needed=not dry_run)
         run = RunFolder(out or _free_folder(Path("runs") / Path(preset).stem))
     asked = Asked(
         backend=backend, deepspeed=deepspeed, timeout=timeout, nproc=nproc, hostfile=hostfile
@@ -228,12 +228,18 @@ class _Interrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _with_data(config: "Config", data: str | None) -> "Config":
+def _with_data(config: "Config", data: str | None, *, needed: bool) -> "Config":
     from pgseg_core.data.manifest import newest_prepared
+    from pgseg_core.errors import DataError
 
     if data is None and config.data.shards:
         return config
-    shards = data or str(newest_prepared(Path()))
+    try:
+        shards = data or str(newest_prepared(Path()))
+    except DataError:
+        if needed:
+            raise
+        return config  # a plan can be made without
     return replace(config, data=replace(config.data, shards=shards))
 
 

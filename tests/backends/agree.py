@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
         before = _sum(engine)
         reports = [engine.step([_share(0, group)], 0)]
         untouched = _sum(engine) == before
-        engine.scale.value = 2.0**10
+        engine.scale.value = 16.0
         reports.append(engine.step([_share(1, group)], 1))
         poisoned = _share(2, group)
         if group.world.rank == 1:

@@ -66,6 +66,11 @@ def test_zero_in_float32_at_once_and_in_parts(alone, tmp_path):
         "3": {"stage": 3},
         "3-cut-small": {"stage": 3, "stage3_param_persistence_threshold": 100},
         "2-offload": {"stage": 2, "offload_optimizer": {"device": "cpu"}},
+        "3-offload": {
+            "stage": 3,
+            "offload_optimizer": {"device": "cpu"},
+            "offload_param": {"device": "cpu"},
+        },
     }
     trials = {}
     for name, zero in stages.items():
