@@ -113,7 +113,7 @@ def _deepspeed_ops() -> Finding:
     """Say which of DeepSpeed's compiled operations could be built here; pgseg needs none."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    from deepspeed.ops.op_builder import ALL_OPS  # noqa: PLC0415 - optional, and slow to import
+    from deepspeed.ops.op_builder.all_ops import ALL_OPS  # noqa: PLC0415 - optional, and slow to import
 
     can = [name for name in _OPS if name in ALL_OPS and ALL_OPS[name].is_compatible(verbose=False)]
     value = ", ".join(can) if can else "none can be built here (pgseg needs none)"
