@@ -19,13 +19,13 @@ def test_the_example_installs_is_listed_and_conforms(tmp_path):
     source = shutil.copytree(ROOT / "examples" / "custom_backend", tmp_path / "source")
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
-    subprocess.run([*pip, "--target", str(site), str(source)], check=True, timeout=120)
+    subprocess.run([*pip, "--target", str(site), str(source)], check=True, timeout=600)
     paths = os.pathsep.join([str(site), str(ROOT), os.environ.get("PYTHONPATH", "")])
 
     def run(*arguments: str) -> dict:
         done = subprocess.run(
             [sys.executable, "-m", *arguments], env={**os.environ, "PYTHONPATH": paths},
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

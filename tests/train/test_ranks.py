@@ -72,14 +72,17 @@ def ranks_of(process: subprocess.Popen) -> list[int]:
 def strike(process: subprocess.Popen, out: Path, number: int, everybody: bool, step: int) -> str:
     """Send a signal to rank 1, or to all and their parent, once a step is in the log."""
     deadline = time.monotonic() + 300
-    while not (out / "log.jsonl").exists() or max(curve(out), default=0) < step:
+    while (
+        len(ranks_of(process)) < 2
+        or not (out / "log.jsonl").exists()
+        or max(curve(out), default=0) < step
+    ):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     ranks = ranks_of(process)
-    if everybody:
-        os.kill(process.pid, number)
-    os.kill(ranks[1], number)
+    for pid in [process.pid, *ranks] if everybody else ranks[1:]:
+        os.kill(pid, number)
     _, err = process.communicate(timeout=300)
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in ranks) and time.monotonic() < deadline:
@@ -100,10 +103,11 @@ def whole(scenes, tmp_path_factory) -> Path:
 
 def test_what_a_run_of_two_ranks_leaves_behind(whole, scenes):
     last = log(whole)[-2]
-    assert last["images_per_second"] == pytest.approx(2 * last["images_per_second_per_device"])
+    both = 2 * last["images_per_second_per_device"]
+    assert last["images_per_second"] == pytest.approx(both, rel=1e-4)
     assert last["memory_gib"] > 0
     assert last["clipped"] + last["skipped"] <= 1
-    assert last["i_npr_1_pairs"] == pytest.approx(last["i_npr_1_kept"] * 2 * 8 * 8)
+    assert last["i_npr_1_pairs"] == pytest.approx(last["i_npr_1_kept"] * 2 * 8 * 8, rel=1e-4)
     for name in ("grad_info_nce", "grad_t_npr", "drift_image.0", "drift_text"):
         assert last[name] > 0, name
     found = scores(whole)

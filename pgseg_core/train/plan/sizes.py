@@ -114,7 +114,7 @@ def _norm_channels(model: PGSeg, config: Config) -> tuple[int, ...]:
 
 def _matching_seconds(config: Config, tries: int = 16) -> float:
     npr, groups = config.model.npr, config.model.image.num_groups
-    if not npr.enabled:
+    if not npr.enabled or npr.matching != "hungarian":
         return 0.0
     sizes = [g for i, g in enumerate(groups) if npr.image_stages == "all" or i in npr.image_stages]
     if npr.text_source != "none":
