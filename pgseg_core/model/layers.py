@@ -228,7 +228,12 @@ class Projector(nn.Module):
 
         The same as projecting `weight @ basis`, for k / n of the first map's cost.
         """
-        return self._from_hidden(weight @ F.linear(basis, self.fc1.weight) + self.fc1.bias)
+        # What a mixture lacks to a sum of 1 is the zero vector's share, so that the bias counts once;
+        # the map is called as a module, because in ZeRO 3 only then its weights are there.
+        rest = 1 - weight.sum(dim=-1, keepdim=True)
+        return self._from_hidden(
+            torch.cat([weight, rest], dim=-1) @ self.fc1(F.pad(basis, (0, 0, 0, 1)))
+        )
 
     def _from_hidden(self, hidden: Float[Tensor, "... h"]) -> Float[Tensor, "... o"]:
         return self.fc2(F.relu(self.norm(hidden), inplace=True))

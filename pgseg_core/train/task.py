@@ -95,7 +95,7 @@ class TrainTask(nn.Module):
             pairings = self._pair_images(given)
         image = model.image_projector(encoded.groups.mean(dim=1))
         text = model.text_projector(encoded.caption)
-        estimates = {}
+        estimates: dict[str, Tensor] = {}
         if self.npr.enabled:
             pairings, estimates = self._pair_captions(pairings, encoded, text)
         if isinstance(given, Batch):

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from pgseg_core.config import Config
+from pgseg_core.npr.matching import MOST_THREADS
 from pgseg_core.train.plan.devices import DeviceKind
 from pgseg_core.train.plan.sizes import ModelSizes
 
@@ -33,8 +34,8 @@ class StepPlan:
     """Bytes: prototype means."""
     compute: float
     matching: float
-    """Seconds of the host for the Hungarian method; the device waits for what of it is not covered
-    by nouns and contrast."""
+    """Seconds of the host's threads for the Hungarian method, as if nothing covered them; captions,
+    nouns and contrast do, for most of it."""
     exchange: float
     """Seconds of collectives that no computation covers."""
     reading: float
@@ -107,7 +108,7 @@ def plan_step(
     covered = _OVERLAP * _BACKWARD * forward
     exchange = (features + norms + banks) / link + waiting
     exchange += max(0.0, gradients / link - covered)
-    matching = sizes.matching_seconds_per_pair * rows
+    matching = sizes.matching_seconds_per_pair * rows / min(kind.cores, MOST_THREADS)
     return StepPlan(
         features=features,
         gradients=gradients,
