@@ -228,8 +228,8 @@ class Projector(nn.Module):
 
         The same as projecting `weight @ basis`, for k / n of the first map's cost.
         """
-        # What a mixture lacks to a sum of 1 is the zero vector's share, so that the bias counts once;
-        # the map is called as a module, because in ZeRO 3 only then its weights are there.
+        # What a mixture lacks to a sum of 1 is the zero vector's share: the bias counts once. The
+        # map is called as a module, because in ZeRO 3 only then its weights are there.
         rest = 1 - weight.sum(dim=-1, keepdim=True)
         return self._from_hidden(
             torch.cat([weight, rest], dim=-1) @ self.fc1(F.pad(basis, (0, 0, 0, 1)))
