@@ -33,7 +33,7 @@ def pgseg(capsys, monkeypatch) -> Pgseg:
     def call(line: str | list[str]) -> Result:
         arguments = shlex.split(line) if isinstance(line, str) else line
         monkeypatch.setattr(sys, "argv", ["pgseg", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("COLUMNS", "400")
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             run()

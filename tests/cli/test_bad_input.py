@@ -89,7 +89,7 @@ def assert_refused(result, *parts):
         ("eval --device gpu", ["no gpu device on this machine", "cpu"]),
         ("eval --backend gone", ["no backend called 'gone'"]),
         ("eval --unlabelled never", ["--unlabelled never", "background, ignore"]),
-        ("eval --unlabelled ignore", ["a choice of coco-object, not of scenes"]),
+        ("eval --unlabelled ignore", ["a choice of coco-object and lvis, not of scenes"]),
         ("eval --background often", ["--background often", "auto, none"]),
         ("eval --background 0.5", ["scenes has no background class"]),
         ("eval --sweep-background", ["scenes has no background class"]),

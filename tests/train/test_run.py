@@ -58,7 +58,7 @@ def test_a_stopped_and_resumed_run_equals_one_that_never_stopped(prepared, tmp_p
     run(settings, tmp_path / "whole")
     steps = iter(range(100))
     state = run(settings, tmp_path / "halves", save_now=lambda: next(steps) == 5)
-    assert state == {"step": 6, "finished": False, "loss": state["loss"]}
+    assert state == {"step": 6, "finished": False, "loss": state["loss"], "bad_samples": 0}
     run(settings, tmp_path / "halves", resume=True)
     ours, theirs = weights(tmp_path / "halves"), weights(tmp_path / "whole")
     assert all(ours[name].equal(theirs[name]) for name in theirs)
