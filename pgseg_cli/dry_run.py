@@ -4,6 +4,7 @@ Imports torch, so the command imports it when it runs.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 
 import yaml
@@ -137,21 +138,23 @@ def _show_memory(
 def _show_steps(
     steps: dict[int, StepPlan], sizes: ModelSizes, kind: DeviceKind, devices: int
 ) -> None:
+    def row(name: str, show: Callable[[StepPlan], str]) -> tuple[str, ...]:
+        return (name, *(show(of) for of in steps.values()))
+
     rows = [
-        (
-            f"ZeRO {stage}",
-            *(f"{sent / 1e6:.1f}" for sent in (of.features, of.gradients, of.norms, of.banks)),
-            *(f"{1e3 * t:.0f}" for t in (of.compute, of.matching, of.exchange, of.reading)),
-            f"{of.pairs_per_second:,.0f}",
-            f"{of.efficiency:.0%}",
-            of.limit,
-        )
-        for stage, of in steps.items()
+        row("features, MB sent", lambda of: f"{of.features / 1e6:.1f}"),
+        row("gradients, weights, MB", lambda of: f"{of.gradients / 1e6:.1f}"),
+        row("BatchNorm, MB", lambda of: f"{of.norms / 1e6:.1f}"),
+        row("banks, MB", lambda of: f"{of.banks / 1e6:.1f}"),
+        row("compute, ms", lambda of: f"{1e3 * of.compute:.0f}"),
+        row("matching, ms", lambda of: f"{1e3 * of.matching:.0f}"),
+        row("exchange, ms", lambda of: f"{1e3 * of.exchange:.0f}"),
+        row("reading meanwhile, ms", lambda of: f"{1e3 * of.reading:.0f}"),
+        row("pairs/s", lambda of: f"{of.pairs_per_second:,.0f}"),
+        row("efficiency", lambda of: f"{of.efficiency:.0%}"),
+        row("limit", lambda of: of.limit),
     ]
-    columns = (
-        "", "features MB", "gradients MB", "norms MB", "banks MB", "compute ms", "matching ms",
-        "exchange ms", "reading ms", "pairs/s", "efficiency", "limit",
-    )  # fmt: skip
+    columns = ("", *(f"ZeRO {stage}" for stage in steps))
     rate = kind.flops * kind.utilisation / 1e12
     print_table(
         f"A step on {devices} x {kind.name}: {sizes.flops_per_pair / 1e9:.1f} GFLOP a pair "

@@ -127,6 +127,10 @@ def train(
     asked = Asked(
         backend=backend, deepspeed=deepspeed, timeout=timeout, nproc=nproc, hostfile=hostfile
     )
+    if dry_run and device_kind is not None and config.train.precision == "auto":
+        config = replace(
+            config, train=replace(config.train, precision="bf16")
+        )  # not this machine's
     config = with_engine(config, asked)
     if eval_every is not None:
         config = replace(config, evaluation=replace(config.evaluation, every=eval_every))

@@ -49,8 +49,8 @@ def log(folder: Path) -> list[dict]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def curve(folder: Path) -> dict[int, float]:
-    return {entry["step"]: entry["loss"] for entry in log(folder) if "loss" in entry}
+def curve(folder: Path, term: str = "loss") -> dict[int, float]:
+    return {entry["step"]: entry[term] for entry in log(folder) if term in entry}
 
 
 def scores(folder: Path) -> dict[int, float]:
@@ -161,7 +161,9 @@ def test_a_rank_that_hangs_is_named_and_another_engine_goes_on(whole, scenes, tm
     told = " ".join(done.stderr.split())
     assert "optimizer.safetensors is damaged" in told
     assert "going on from step" in told
-    # other sums in float32, which AdamW then steps by; the conformance kit compares single steps
+    # rounding may move a pair across the threshold of hard rejection; all else is within 1e-5
+    for term in ("info_nce", "multi_label", "group_info_nce"):
+        assert curve(out, term) == pytest.approx(curve(whole, term), rel=1e-5)
     assert curve(out) == pytest.approx(curve(whole), rel=1e-3)
 
 

@@ -65,7 +65,7 @@ class StepPlan:
         """What takes longest."""
         times = {
             "compute": self.compute,
-            "matching on the host": self.matching,
+            "matching": self.matching,
             "exchange": self.exchange,
         }
         if self.reading >= self.compute + self.matching + self.exchange:
