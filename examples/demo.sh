@@ -1,6 +1,6 @@
 #!/bin/sh
 # The main job on the embedded default, in an empty folder: scenes -> shards -> training -> weights
-# -> a measured mIoU, a segmented picture and its prototypes. About five minutes on two cores.
+# -> a measured mIoU, a segmented picture and its prototypes. Some minutes on two cores.
 #
 #   sh examples/demo.sh [FOLDER]        PGSEG names the program where it is not on the PATH
 set -eu
