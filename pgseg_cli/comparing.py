@@ -142,7 +142,7 @@ def _of_photos(wanted: Comparison) -> _Shown:
                 pictures,
                 bank,
                 background=wanted.background,
-                threshold=0.95 if wanted.threshold is None else wanted.threshold,
+                threshold=wanted.threshold,
             )
             columns.append(Column(model.name, [answer.labels for answer in answers]))
     return _Shown(

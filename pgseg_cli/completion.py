@@ -23,6 +23,13 @@ def complete_vocabularies(incomplete: str) -> Iterator[str]:
     return (name for name in ("coco", *BUILTIN_VOCABULARIES) if name.startswith(incomplete))
 
 
+def complete_background_words(incomplete: str) -> Iterator[str]:
+    """Complete names of built-in lists of background words; the shell itself completes paths."""
+    from pgseg_core.vocabularies import BACKGROUND_LISTS
+
+    return (name for name in (*BACKGROUND_LISTS, "none") if name.startswith(incomplete))
+
+
 def complete_formats(incomplete: str) -> Iterator[str]:
     """Complete the last of several formats between commas."""
     before, comma, last = incomplete.rpartition(",")

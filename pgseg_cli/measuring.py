@@ -22,11 +22,18 @@ from pgseg_core.data.segmentation import (
     parse_unlabelled,
 )
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
+from pgseg_core.evaluation.background import (
+    RECOMMENDED,
+    admit_tuning,
+    as_recommended,
+    as_tuned,
+    background_file,
+)
 from pgseg_core.evaluation.gallery import Gallery
 from pgseg_core.evaluation.page import write_page
 from pgseg_core.evaluation.protocols import Protocol, load_protocol
 from pgseg_core.evaluation.quality_runner import QUALITY_COLUMNS, Quality
-from pgseg_core.evaluation.question import ask
+from pgseg_core.evaluation.question import Overrides, ask
 from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, write_report
 from pgseg_core.evaluation.task_reports import MasksReport
 from pgseg_core.evaluation.zero_shot import (
@@ -38,6 +45,7 @@ from pgseg_core.evaluation.zero_shot import (
     refuse_sweep,
 )
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.weights import find_weights, recommended_inference
 
 
 def measure(wanted: Wanted, place: Place) -> None:
@@ -72,9 +80,13 @@ def _labels(
     wanted: Wanted, protocol: Protocol, sets: Sequence[SegmentationSet], place: Place
 ) -> list[Any]:
     """Measure weights, or a trivial answer, on sets with masks."""
+    tuned = None if wanted.baseline else background_file(wanted.overrides.background)
     if wanted.baseline is None:
+        wanted = replace(wanted, overrides=_settled(wanted, tuned))
         for images in sets:  # what is wrong with any of them is said before the work
-            ask(images, protocol, wanted.overrides)
+            left_out = ask(images, protocol, wanted.overrides).left_out
+            if left_out:
+                say(f"no background words on {images.name}, which has them: {', '.join(left_out)}")
             if wanted.sweep:
                 refuse_sweep(images)
     segmenter = None if wanted.baseline else place.load(wanted.weights)
@@ -82,6 +94,8 @@ def _labels(
     for images in sets:
         gallery = None if wanted.out is None else Gallery()
         report = _report(wanted, protocol, segmenter, images, gallery, place.comm)
+        if tuned is not None:
+            report = admit_tuning(report, tuned)
         if wanted.quality:
             report = replace(
                 report, quality=_quality(wanted, protocol, segmenter, images, place.comm)
@@ -98,6 +112,14 @@ def _labels(
                 say(f"report: {page}, {write_report(report, folder)}")
         reports.append(plain(report))
     return reports
+
+
+def _settled(wanted: Wanted, tuned: Path | None) -> Overrides:
+    """Look a background setting up where it lies: on the weights' card, or in a sweep's report."""
+    overrides = wanted.overrides
+    if overrides.background == RECOMMENDED:
+        return as_recommended(overrides, recommended_inference(find_weights(wanted.weights)))
+    return overrides if tuned is None else as_tuned(overrides, tuned)
 
 
 def _report(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pgseg_cli.completion import (
+    complete_background_words,
     complete_refinements,
     complete_templates,
     complete_vocabularies,
@@ -64,7 +65,17 @@ Threshold = Annotated[
         "--threshold",
         min=0.0,
         max=1.0,
-        help="Groups that score below this are background. Default: 0.95.",
+        help="Groups that score below this are background. Default: what the weights recommend, "
+        "else 0.95.",
+    ),
+]
+BackgroundWords = Annotated[
+    str | None,
+    typer.Option(
+        "--background-words",
+        help="Words that compete like classes and answer as background: stuff (a built-in list), a "
+        'file, "grass,sky", or none. Default: what the weights recommend, else none.',
+        autocompletion=complete_background_words,
     ),
 ]
 TopK = Annotated[int, typer.Option("--top-k", min=1, help="How many classes a window may show.")]

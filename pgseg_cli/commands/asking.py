@@ -20,6 +20,8 @@ class Question:
 
     segmenter: "Segmenter"
     classes: "ClassBank | Chooser"
+    options: "SegmentOptions"
+    """How, with what the weights recommend."""
     plain: dict[str, Any]
     """The question as plain values."""
 
@@ -42,6 +44,8 @@ class Asked:
 
         segmenter = Segmenter.load(weights, device=device)
         say(f"weights: {segmenter.origin}")
+        options = self.options.settled(segmenter.recommended)
+        _tell_background(self, options)
         bank = segmenter.embed_classes(self.vocabulary, templates=self.templates)
         wordings = zip(self.vocabulary.names, self.vocabulary.prompts, strict=True)
         plain = {
@@ -49,10 +53,10 @@ class Asked:
             "classes": None if self.suggestions else {n: list(words) for n, words in wordings},
             "suggestions": self.suggestions,
             "templates": self.templates,
-            **plain_options(self.options),
+            **plain_options(options),
         }
         chosen = Suggester(bank, self.suggestions) if self.suggestions else bank
-        return Question(segmenter, chosen, plain)
+        return Question(segmenter, chosen, options, plain)
 
 
 def ask(
@@ -63,6 +67,7 @@ def ask(
     templates: str,
     background: bool,
     threshold: float | None,
+    background_words: str | None,
     top_k: int,
     refine: str,
     scale: str,
@@ -73,27 +78,48 @@ def ask(
 
     Raises:
         ConfigError: No classes, too many kinds of them, or an option out of range.
-        DataError: The class list is wrong.
+        DataError: The class list or the background words are wrong.
     """
     from pgseg_core.inference.options import SegmentOptions, parse_scales
+    from pgseg_core.text.background import load_background_words
     from pgseg_core.text.templates import load_templates
 
     load_templates(templates)
     options = SegmentOptions(
         background=background,
-        threshold=0.95 if threshold is None else threshold,
+        threshold=threshold,
+        background_words=background_words,
         top_k=top_k,
         refine=refine,
         scales=parse_scales(scale),
         flip=flip,
         size=size,
     )
-    if threshold is not None and not background:
-        say("--threshold says what is background: it counts with --background only")
+    load_background_words(background_words)
+    for name, value in {"--threshold": threshold, "--background-words": background_words}.items():
+        if value is not None and not background:
+            say(f"{name} says what is background: it counts with --background only")
     vocabulary = _vocabulary(classes, vocab, suggestions is not None)
     if len(vocabulary) == 1 and not background:
         say("one class without --background covers the whole photo")
     return Asked(vocabulary, suggestions, templates, options)
+
+
+def _tell_background(asked: Asked, options: "SegmentOptions") -> None:
+    """Say how background is found, where the weights had a say in it or a word is left out."""
+    from pgseg_core.text.background import BackgroundWords
+
+    if not options.background:
+        return
+    words = BackgroundWords(tuple(options.background_words or ()))
+    if asked.options.threshold is None or (words.words and asked.options.background_words is None):
+        listed = f", and {len(words.words)} words for it" if words.words else ""
+        say(f"background: scores below {options.threshold:g}{listed}")
+    taken = words.taken(
+        [*asked.vocabulary.names, *(word for own in asked.vocabulary.prompts for word in own)]
+    )
+    if taken and not asked.suggestions:
+        say(f"no background words here, as they are classes: {', '.join(taken)}")
 
 
 def _vocabulary(classes: str | None, vocab: str | None, suggest: bool) -> "Vocabulary":

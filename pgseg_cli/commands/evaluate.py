@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pgseg_cli.completion import complete_background_words
 from pgseg_cli.console import print_json, print_table, say
 from pgseg_cli.options import Device, Json, Weights
 
@@ -54,9 +55,19 @@ def evaluate(
         str,
         typer.Option(
             "--background",
-            help="auto (the protocol's threshold), none, or a threshold such as 0.9.",
+            help="auto (the protocol's threshold), none, a threshold such as 0.9, recommended (by "
+            "the weights' card), or a folder that --sweep-background wrote on other images.",
         ),
     ] = "auto",
+    background_words: Annotated[
+        str | None,
+        typer.Option(
+            "--background-words",
+            help="Words that compete like classes and answer as background, besides the threshold: "
+            'stuff (a built-in list), a file, "grass,sky", or none. No protocol has them.',
+            autocompletion=complete_background_words,
+        ),
+    ] = None,
     classes: Annotated[
         Path | None,
         typer.Option("--classes", help="A class file with other wordings for the set's classes."),
@@ -160,6 +171,7 @@ def evaluate(
         overrides=Overrides(
             system=system,
             background=background,
+            background_words=background_words,
             templates=templates,
             classes=classes,
             refine=refine,

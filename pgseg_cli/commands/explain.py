@@ -9,6 +9,7 @@ from pgseg_cli.commands.asking import ask
 from pgseg_cli.console import print_json, print_table, say, share_text
 from pgseg_cli.options import (
     Background,
+    BackgroundWords,
     Classes,
     Device,
     Json,
@@ -32,6 +33,7 @@ def explain(
     weights: Weights = None,
     background: Background = False,
     threshold: Threshold = None,
+    background_words: BackgroundWords = None,
     top_k: TopK = 5,
     size: Size = None,
     templates: Templates = "simple",
@@ -46,16 +48,16 @@ def explain(
 
     asked = ask(
         classes, vocab, suggestions if suggest else None, templates=templates,
-        background=background, threshold=threshold, top_k=top_k, refine="none", scale="1",
-        flip=False, size=size,
+        background=background, threshold=threshold, background_words=background_words,
+        top_k=top_k, refine="none", scale="1", flip=False, size=size,
     )  # fmt: skip
     photo = find_photos([image])[0]
     picture = read_photo(photo)
     question = asked.open(weights, device)
     bank = question.classes
     if not isinstance(bank, ClassBank):
-        bank = bank(question.segmenter.look(picture, asked.options))
-    reasons = explain_photo(question.segmenter, picture, bank, asked.options)
+        bank = bank(question.segmenter.look(picture, question.options))
+    reasons = explain_photo(question.segmenter, picture, bank, question.options)
     if json:
         print_json([asdict(reason) for reason in reasons])
     rows = [
@@ -63,7 +65,7 @@ def explain(
             each.name,
             f"{each.winner} {each.winner_score:.2f}",
             share_text(each.share),
-            f"{each.rank} of {len(reasons)}",
+            f"{each.rank} of {each.rivals}",
             f"{each.score:.2f}",
         )
         for each in reasons

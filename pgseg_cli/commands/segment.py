@@ -11,6 +11,7 @@ from pgseg_cli.completion import complete_formats
 from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say, share_text
 from pgseg_cli.options import (
     Background,
+    BackgroundWords,
     Classes,
     Device,
     Flip,
@@ -60,6 +61,7 @@ def segment(
     ] = None,
     background: Background = False,
     threshold: Threshold = None,
+    background_words: BackgroundWords = None,
     top_k: TopK = 5,
     refine: Refine = "none",
     scale: Scale = "1",
@@ -91,15 +93,15 @@ def segment(
     further = parse_formats(formats or [])
     asked = ask(
         classes, vocab, suggestions if suggest else None, templates=templates,
-        background=background, threshold=threshold, top_k=top_k, refine=refine, scale=scale,
-        flip=flip, size=size,
+        background=background, threshold=threshold, background_words=background_words,
+        top_k=top_k, refine=refine, scale=scale, flip=flip, size=size,
     )  # fmt: skip
     photos = find_photos(images, outside=out)
     question = asked.open(weights, device)
     single = len(photos) == 1
     job = Job(
         classes=question.classes,
-        options=asked.options,
+        options=question.options,
         out=out,
         question=question.plain,
         formats=further,

@@ -66,10 +66,11 @@ def read_question(fields: Mapping[str, str], limits: Limits) -> Question:
         raise ConfigError(
             f"no templates called '{templates}'", hint=did_you_mean(templates, BUILTIN_TEMPLATES)
         )
+    top_k = _number(fields, "top_k")
     options = SegmentOptions(
         background=_flag(fields, "background"),
-        threshold=_number(fields, "threshold", 0.95),
-        top_k=int(_number(fields, "top_k", 5)),
+        threshold=_number(fields, "threshold"),
+        top_k=5 if top_k is None else int(top_k),
         refine=fields.get("refine") or "none",
         flip=_flag(fields, "flip"),
     )
@@ -160,14 +161,17 @@ def _flag(fields: Mapping[str, str], name: str) -> bool:
     return fields.get(name, "").casefold() in {"1", "true", "on", "yes"}
 
 
-def _number(fields: Mapping[str, str], name: str, default: float) -> float:
-    text = fields.get(name) or str(default)
+def _number(fields: Mapping[str, str], name: str) -> float | None:
+    """Read a number; None for a field that is not there or empty."""
+    text = fields.get(name)
+    if not text:
+        return None
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):
-        raise ConfigError(f"{name}: '{text}' is no number", hint=f"Leave it out for {default}.")
+        raise ConfigError(f"{name}: '{text}' is no number", hint="Give one, or leave it out.")
     return value
 
 

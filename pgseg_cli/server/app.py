@@ -29,6 +29,7 @@ from pgseg_cli.server.answers import (
 from pgseg_cli.server.limits import Limits, decode_photo
 from pgseg_cli.server.queue import Busy, Line
 from pgseg_core.errors import PgsegError
+from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.refine import REFINEMENTS
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.text.templates import BUILTIN_TEMPLATES
@@ -95,11 +96,14 @@ class _Api:
     async def model(self, request: Request) -> Response:  # noqa: ARG002
         """Say which model answers, and what may be asked of it."""
         groups = self.segmenter.model.config.image.num_groups
+        usual = SegmentOptions(background=True).settled(self.segmenter.recommended)
         return JSONResponse(
             {
                 "version": VERSION,
                 "weights": self.segmenter.origin,
                 "groups": list(groups),
+                "threshold": usual.threshold,
+                "background_words": list(usual.background_words or ()),
                 "templates": list(BUILTIN_TEMPLATES),
                 "refinements": list(REFINEMENTS),
                 "vocabularies": list(BUILTIN_VOCABULARIES),

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.report import ImageCounts
+from pgseg_core.evaluation.sweep import Sweep
 from pgseg_core.evaluation.uncertainty import Counts, PairedTest, class_ious, paired_test
 
 
@@ -26,6 +27,9 @@ class MeasuredReport:
     weights: str
     images: tuple[ImageCounts, ...]
     refine: str = "none"
+    background_words: tuple[str, ...] = ()
+    background_words_from: str = "none"
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ def _differences(a: MeasuredReport, b: MeasuredReport) -> tuple[str, ...]:
         "templates": (a.templates, b.templates),
         "refinement": (a.refine, b.refine),
         "threshold": (a.threshold, b.threshold),
+        "background words": (a.background_words, b.background_words),
     }
     return tuple(
         f"{name}: {json.dumps(first)} and {json.dumps(second)}"

@@ -6,7 +6,7 @@ read, so that a wrong class file or threshold is known at once.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,11 @@ from pgseg_core.data.segmentation import BACKGROUND, SegmentationSet
 from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.evaluation.protocols import DEFAULT_SYSTEM, Protocol, class_list_hash
 from pgseg_core.inference.refine import REFINEMENTS
+from pgseg_core.text.background import (
+    NO_BACKGROUND_WORDS,
+    BackgroundWords,
+    load_background_words,
+)
 from pgseg_core.text.templates import load_templates
 from pgseg_core.text.vocabulary import (
     Vocabulary,
@@ -30,7 +35,12 @@ class Overrides:
     system: str | None = None
     """Whose thresholds and renamed classes, where the protocol has several."""
     background: str = "auto"
-    """`auto`: the protocol's threshold; `none`: no pixel is called background; or a threshold."""
+    """`auto`: the protocol's threshold; `none`: no pixel is called background by one; or a
+    threshold."""
+    background_from: str = "given"
+    """Who chose that threshold, in words."""
+    background_words: BackgroundWords | str | Sequence[str] | None = None
+    """Words that compete like classes and answer as background (see `text.background`)."""
     templates: str | None = None
     """A template set's name or file."""
     classes: Path | None = None
@@ -53,6 +63,10 @@ class Question:
     """Background threshold; None where no pixel is called background."""
     threshold_from: str
     """Who chose it, in words."""
+    background_words: BackgroundWords = NO_BACKGROUND_WORDS
+    """Words that compete like classes and answer as background; none is a class here."""
+    left_out: tuple[str, ...] = ()
+    """Words that were asked for and are classes here."""
     templates: str
     """Name or file of the template set."""
     logit_scale: float | None
@@ -82,7 +96,8 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
 
     Raises:
         ConfigError: An unknown system, or a background that the set has not.
-        DataError: The class file or templates cannot be read, or are about other classes.
+        DataError: The class file, background words or templates cannot be read, or the file is
+            about other classes.
     """
     if wanted.refine not in REFINEMENTS:
         raise ConfigError(f"--refine {wanted.refine}", hint=f"Known: {', '.join(REFINEMENTS)}")
@@ -95,6 +110,11 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
     else:
         words = _own_wordings(dataset, protocol, renamed, vocabulary)
     threshold, source = _threshold(dataset, protocol, wanted, standard)
+    stuff = load_background_words(wanted.background_words)
+    if stuff.words and not dataset.has_background:
+        raise ConfigError(
+            f"--background-words: {dataset.name} has no background class", hint="Leave it out."
+        )
     names = dataset.class_names
     if dataset.has_background:
         own = words.get(names[0], words.get(BACKGROUND, (BACKGROUND,)))
@@ -102,12 +122,15 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
         wordings = (first, *(words[name] for name in names[1:]))
     else:
         wordings = tuple(words[name] for name in names)
+    taken = [*names, *(wording for own in wordings for wording in own)]
     question = Question(
         class_names=names,
         wordings=wordings,
         has_background=dataset.has_background,
         threshold=threshold,
         threshold_from=source,
+        background_words=stuff.beside(taken),
+        left_out=stuff.taken(taken),
         templates=wanted.templates or protocol.templates,
         logit_scale=protocol.scale(dataset.name),
         refine=wanted.refine,
@@ -179,11 +202,11 @@ def _threshold(
     if not 0 <= value <= 1:
         raise ConfigError(
             f"--background {wanted.background}: no threshold between 0 and 1",
-            hint="Give auto, none, or a number such as 0.9.",
+            hint="Give auto, none, recommended, a number such as 0.9, or the report of a sweep.",
         )
     if not dataset.has_background:
         raise ConfigError(
             f"--background {wanted.background}: {dataset.name} has no background class",
             hint="Leave it out.",
         )
-    return value, "given"
+    return value, wanted.background_from

@@ -58,25 +58,28 @@ class Reader:
         own_size: bool = False,
     ) -> None:
         reading = protocol_inference(protocol)
-        self.name = protocol.id
-        """The protocol's name, with what departs from it."""
+        departures = []
         if own_size:
-            own = replace(segmenter.inference, antialias=False)
-            if own != reading:
-                self.name += f" (at {own.short_side}, window {own.window}, stride {own.stride})"
-            reading = own
+            models = replace(segmenter.inference, antialias=False)
+            if models != reading:
+                size, window, stride = models.short_side, models.window, models.stride
+                departures.append(f"at {size}, window {window}, stride {stride}")
+            reading = models
+        words = question.background_words
+        if words.words:
+            departures.append(f"background words {words.source}")
+        self.name = protocol.id + (f" ({'; '.join(departures)})" if departures else "")
+        """The protocol's name, with what departs from it."""
         self._segmenter = segmenter.reading(reading)
         self._protocol = protocol
         self._question = question
         by_wording = protocol.scores == "pixel_softmax"
-        asked = [
-            (label, words) for label, words in enumerate(question.wordings) if words
-        ]  # (label, wordings), without a background that has none
-        groups = [
-            (label, part)
-            for label, words in asked
-            for part in ([(word,) for word in words] if by_wording else [words])
-        ]
+        groups: list[tuple[int, Sequence[str]]] = [(0, [word]) for word in words.words]
+        for label, wordings in enumerate(question.wordings):
+            if by_wording:
+                groups += [(label, [wording]) for wording in wordings]
+            elif wordings:  # a background may have none
+                groups.append((label, wordings))
         self._labels = torch.tensor([label for label, _ in groups])
         self._vectors = self._segmenter.embed_wordings(
             [part for _, part in groups],

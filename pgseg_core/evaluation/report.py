@@ -74,6 +74,12 @@ class Report:
     """Background threshold; None when no pixel is called background by one."""
     threshold_from: str = ""
     """Who chose the threshold, in words."""
+    background_words: tuple[str, ...] = ()
+    """Words that competed like classes and answered as background."""
+    background_words_from: str = "none"
+    """Name of their list or file."""
+    background_words_hash: str = ""
+    """Name of the words, equal for equal ones."""
     templates: str
     """Name of the prompt template set."""
     templates_hash: str = ""
@@ -155,6 +161,7 @@ class Report:
             ("templates", self.templates),
             ("threshold", "none" if self.threshold is None else f"{self.threshold:g}"),
             *((("  chosen by", self.threshold_from),) if self.threshold_from else ()),
+            *((("background words", self._words_text()),) if self.background_words else ()),
             *((("masks refined by", self.refine),) if self.refine != "none" else ()),
             (
                 "weights",
@@ -162,6 +169,10 @@ class Report:
             ),
             *(() if self.sweep is None else (("sweep", self.sweep.sentence),)),
         )
+
+    def _words_text(self) -> str:
+        number, source = len(self.background_words), self.background_words_from
+        return f"{source}: {number} ({self.background_words_hash})"
 
 
 def json_text(report: Any) -> str:

@@ -1,7 +1,8 @@
 """Class names as vectors, ready to be compared with groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pgseg_core.inference.affinity import class_embedding
 from pgseg_core.inference.encoders import Encoders
+from pgseg_core.text.background import BackgroundWords
 from pgseg_core.text.templates import fill_templates, load_templates
 from pgseg_core.text.tokenizer import Tokenizer
 
@@ -23,6 +25,34 @@ class ClassBank:
     names: tuple[str, ...]
     vectors: Float[Tensor, "c e"]
     """Unit vectors."""
+    wordings: tuple[tuple[str, ...], ...] = ()
+    """What each class was asked for by; nothing where vectors came from elsewhere."""
+    templates: str = "simple"
+    """The prompt templates, in which background words are asked for too."""
+
+    def select(self, places: Sequence[int]) -> "ClassBank":
+        """Return some of the classes, in the order of their places."""
+        return replace(
+            self,
+            names=tuple(self.names[at] for at in places),
+            vectors=self.vectors[list(places)],
+            wordings=tuple(self.wordings[at] for at in places) if self.wordings else (),
+        )
+
+
+@dataclass(frozen=True)
+class BackgroundBank:
+    """Background words ready to compete with classes."""
+
+    words: BackgroundWords
+    vectors: Float[Tensor, "w e"]
+    """Unit vectors."""
+
+    def beside(self, bank: ClassBank) -> "BackgroundBank":
+        """Leave out the words that a class is called or asked for by."""
+        kept = self.words.beside([*bank.names, *chain.from_iterable(bank.wordings)])
+        places = [place for place, word in enumerate(self.words.words) if word in kept.words]
+        return BackgroundBank(kept, self.vectors[places])
 
 
 @torch.inference_mode()

@@ -1,15 +1,15 @@
 """Why a class won or lost in a photo: rank, best group, threshold; and what could be changed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from pgseg_core.inference.affinity import class_scores
-from pgseg_core.inference.classes import BACKGROUND, ClassBank
+from pgseg_core.inference.classes import BACKGROUND, BackgroundBank, ClassBank
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.windows import GroupField
@@ -23,7 +23,9 @@ class ClassReason:
     share: float
     """Of the photo, as segmented."""
     rank: int
-    """Its best place, from 1, among all classes by how well they fit a window as a whole."""
+    """Its best place, from 1, among all that competed by how well they fit a window as a whole."""
+    rivals: int
+    """How many classes and background words competed, itself included."""
     windows: int
     """In how many windows it was among the best `top_k`, without which it cannot win."""
     score: float
@@ -53,16 +55,22 @@ def explain(
         bank: The classes.
         options: How they are asked for.
     """
+    options = options.settled(segmenter.recommended)
     (found,) = segmenter.stream([photo], bank, options)
     shares = dict(zip(found.names, found.shares, strict=True))
     field = segmenter.look(photo, options)
-    return explain_field(field, segmenter.encoders.scale(), bank, options, shares)
+    words = segmenter.embed_background(options.background_words, templates=bank.templates)
+    background = None if words is None else words.beside(bank)
+    scale = segmenter.encoders.scale()
+    return explain_field(field, scale, bank, background, options=options, shares=shares)
 
 
 def explain_field(
     field: GroupField,
     scale: Float[Tensor, ""],
     bank: ClassBank,
+    background: BackgroundBank | None,
+    *,
     options: SegmentOptions,
     shares: dict[str, float],
 ) -> list[ClassReason]:
@@ -72,14 +80,19 @@ def explain_field(
         field: What the encoder saw.
         scale: 1 / temperature of the contrastive loss.
         bank: The classes.
-        options: How they were asked for.
+        background: Words that compete with them.
+        options: How they were asked for, settled.
         shares: What came of it: each class's share of the photo.
     """
-    whole = F.normalize(field.images, dim=-1) @ bank.vectors.mT  # (n, c)
+    vectors, names = bank.vectors, bank.names
+    if background is not None:
+        vectors = torch.cat([vectors, background.vectors])
+        names = (*names, *background.words.words)
+    whole = F.normalize(field.images, dim=-1) @ vectors.mT  # (n, classes and words)
     ranks = whole.argsort(dim=-1, descending=True).argsort(dim=-1) + 1
-    scores = class_scores(field.groups, field.images, bank.vectors, scale, top_k=options.top_k)
+    scores = class_scores(field.groups, field.images, vectors, scale, top_k=options.top_k)
     sizes = field.maps.mean(dim=(1, 2)).reshape(scores.shape[:2])  # (n, g)
-    limits = scores.amax(dim=(1, 2)).clamp(max=options.threshold if options.background else 0)
+    limits = scores.amax(dim=(1, 2)).clamp(max=options.threshold or 0)
     shown = scores.masked_fill((sizes == 0)[..., None], -1)
     reasons = []
     for place, name in enumerate(bank.names):
@@ -88,17 +101,19 @@ def explain_field(
         winner = int(scores[window, group].argmax())
         winner_score = float(scores[window, group, winner])
         below = winner_score < float(limits[window])
+        is_word = winner >= len(bank.names)
         seen = _Seen(
             name=name,
             share=shares[name],
             rank=int(ranks[:, place].min()),
+            rivals=len(names),
             windows=int((ranks[:, place] <= options.top_k).sum()),
             score=float(scores[window, group, place]),
             group_share=float(sizes[window, group]),
-            winner=BACKGROUND if below else bank.names[winner],
+            winner=BACKGROUND if below or is_word else names[winner],
             winner_score=winner_score,
         )
-        reason, advice = _words(seen, bank.names, options, rival=bank.names[winner])
+        reason, advice = _words(seen, options, rival=names[winner], is_word=is_word)
         reasons.append(ClassReason(**vars(seen), reason=reason, advice=advice))
     return reasons
 
@@ -110,6 +125,7 @@ class _Seen:
     name: str
     share: float
     rank: int
+    rivals: int
     windows: int
     score: float
     group_share: float
@@ -117,16 +133,28 @@ class _Seen:
     winner_score: float
 
 
-def _words(
-    seen: _Seen, names: Sequence[str], options: SegmentOptions, *, rival: str
-) -> tuple[str, str]:
+def _words(seen: _Seen, options: SegmentOptions, *, rival: str, is_word: bool) -> tuple[str, str]:
+    """Return reason and advice.
+
+    Args:
+        seen: The class's numbers.
+        options: How they were asked for.
+        rival: Class or word that is best in the group where this class is best.
+        is_word: Whether that is a background word.
+    """
     if seen.share > 0:
         return f"found, best in a group of {seen.group_share:.1%} of the photo", ""
     if seen.windows == 0:
         return (
-            f"place {seen.rank} of {len(names)} for the photo as a whole, and only the best "
+            f"place {seen.rank} of {seen.rivals} for the photo as a whole, and only the best "
             f"{options.top_k} may be found",
             f"--top-k {seen.rank}, or fewer classes",
+        )
+    if is_word:
+        return (
+            f"its best group ({seen.group_share:.1%} of the photo) is rather {rival}, which is "
+            f"background here: {seen.winner_score:.2f} against {seen.score:.2f}",
+            f"--background-words without {rival}, or none",
         )
     if rival != seen.name:
         return (

@@ -1,20 +1,25 @@
 """How a photo is segmented: the choices of a call, from a terminal, Python or a server alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from pgseg_core.errors import ConfigError, did_you_mean
 from pgseg_core.inference.refine import REFINEMENTS
+from pgseg_core.text.background import load_background_words
+from pgseg_core.weights import Recommended
 
 MOST_SHORT_SIDE = 4096
+THRESHOLD = 0.95
+"""Of protocol `groupvit`, for weights that recommend nothing else."""
 
 
 class Choices(TypedDict, total=False):
     """The fields of `SegmentOptions`, as keywords of `Segmenter.segment`."""
 
     background: bool
-    threshold: float
+    threshold: float | None
+    background_words: str | Sequence[str] | None
     top_k: int
     refine: str
     scales: Sequence[float]
@@ -32,8 +37,13 @@ class SegmentOptions:
 
     background: bool = False
     """Whether pixels may belong to none of the classes."""
-    threshold: float = 0.95
-    """Groups whose best class scores below this are background."""
+    threshold: float | None = None
+    """Groups whose best class scores below this are background. None: what the weights recommend,
+    else `THRESHOLD`."""
+    background_words: str | Sequence[str] | None = None
+    """Words that compete like classes and answer as background: `stuff`, a file, `none`, or the
+    words (see `text.background`). None: what the weights recommend, else none. They count with
+    `background` only."""
     top_k: int = 5
     """How many classes one window may show."""
     refine: str = "none"
@@ -46,7 +56,7 @@ class SegmentOptions:
     """Short side at which the photo is read, in pixels; None for what the model was made for."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ConfigError(f"threshold {self.threshold:g} is no score", hint="Take 0 to 1.")
         if self.top_k < 1:
             raise ConfigError(f"top-k {self.top_k} leaves no class", hint="Take 1 or more.")
@@ -65,6 +75,26 @@ class SegmentOptions:
             raise ConfigError(
                 f"size {self.size} is out of range", hint=f"Take 16 to {MOST_SHORT_SIDE} pixels."
             )
+
+    def settled(self, recommended: Recommended) -> "SegmentOptions":
+        """Fill in what is left open: by what the weights recommend, else by defaults.
+
+        Without background there is neither a threshold nor a word.
+
+        Raises:
+            ConfigError: Background words from a file that is not there.
+            DataError: The file cannot be read.
+        """
+        if not self.background:
+            return replace(self, threshold=None, background_words=())
+        threshold, words = self.threshold, self.background_words
+        if threshold is None:
+            threshold = THRESHOLD if recommended.background is None else recommended.background
+        if words is None:
+            words = recommended.background_words
+        return replace(
+            self, threshold=threshold, background_words=load_background_words(words).words
+        )
 
 
 def parse_scales(value: str) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Unpack, overload
 
@@ -16,7 +17,12 @@ from pgseg_core.data.transforms import normalise
 from pgseg_core.device import find_device
 from pgseg_core.inference.affinity import class_scores, with_background
 from pgseg_core.inference.batching import encode_fields
-from pgseg_core.inference.classes import BACKGROUND, ClassBank, embed_wordings
+from pgseg_core.inference.classes import (
+    BACKGROUND,
+    BackgroundBank,
+    ClassBank,
+    embed_wordings,
+)
 from pgseg_core.inference.encoders import Encoders, TorchEncoders
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.pictures import Picture, as_photos
@@ -25,9 +31,10 @@ from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
+from pgseg_core.text.background import load_background_words
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import ClassName, Vocabulary, load_vocabulary
-from pgseg_core.weights import find_weights
+from pgseg_core.weights import Recommended, find_weights, recommended_inference
 
 Chooser = Callable[[GroupField], ClassBank]
 """Chooses what to look for once it has seen what the network says of the photo."""
@@ -63,12 +70,15 @@ class Segmenter:
         device: torch.device | None = None,
         origin: str = "",
         encoders: Encoders | None = None,
+        recommended: Recommended | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.model = model.eval().to(self.device)
         self.inference = inference
         self.origin = origin
         """Where the weights came from, for reports."""
+        self.recommended = recommended or Recommended()
+        """What their card says of the background."""
         self.tokenizer = Tokenizer(model.config.text.context_length)
         self._torch = TorchEncoders(self.model, self.device)
         self.encoders = encoders or self._torch
@@ -95,12 +105,18 @@ class Segmenter:
             checkpoint.config.inference,
             device=find_device(device) if isinstance(device, str) else device,
             origin=str(checkpoint.path),
+            recommended=recommended_inference(checkpoint.path),
         )
 
     def reading(self, inference: InferenceConfig) -> "Segmenter":
         """Return the same network, reading images in another way."""
         return Segmenter(
-            self.model, inference, device=self.device, origin=self.origin, encoders=self.encoders
+            self.model,
+            inference,
+            device=self.device,
+            origin=self.origin,
+            encoders=self.encoders,
+            recommended=self.recommended,
         )
 
     def embed_classes(
@@ -119,7 +135,23 @@ class Segmenter:
             classes = load_vocabulary(classes)
         if not isinstance(classes, Vocabulary):
             classes = Vocabulary(tuple(ClassName(name, (name,)) for name in classes))
-        return ClassBank(classes.names, self.embed_wordings(classes.prompts, templates=templates))
+        vectors = self.embed_wordings(classes.prompts, templates=templates)
+        return ClassBank(classes.names, vectors, classes.prompts, templates)
+
+    def embed_background(
+        self, source: str | Sequence[str] | None, *, templates: str = "simple"
+    ) -> BackgroundBank | None:
+        """Embed background words, each by itself; None for none.
+
+        Raises:
+            ConfigError: A file that is not there.
+            DataError: No such templates, or the file cannot be read.
+        """
+        words = load_background_words(source)
+        if not words.words:
+            return None
+        own = [(word,) for word in words.words]
+        return BackgroundBank(words, self.embed_wordings(own, templates=templates))
 
     def embed_wordings(
         self,
@@ -151,8 +183,8 @@ class Segmenter:
             image: A path, PIL image, numpy array (h, w[, colours]) or tensor ([colours,] h, w).
                 A list of them, or an array of four dimensions, gives a list of results.
             classes: What to look for.
-            choices: Fields of `SegmentOptions`: background, threshold, top_k, refine, scales, flip,
-                size.
+            choices: Fields of `SegmentOptions`: background, threshold, background_words, top_k,
+                refine, scales, flip, size.
 
         Raises:
             DataError: A photo cannot be read, or the class list is wrong.
@@ -178,22 +210,30 @@ class Segmenter:
         Raises:
             DataError: The class list is wrong.
         """
-        options = options or SegmentOptions()
+        options = (options or SegmentOptions()).settled(self.recommended)
         if isinstance(classes, Vocabulary | Sequence):
             classes = self.embed_classes(classes)
+
+        @cache
+        def words(templates: str) -> BackgroundBank | None:
+            return self.embed_background(options.background_words, templates=templates)
+
         for company in self._companies(photos):
-            answers = self._answers(company, classes, options)
+            answers = self._answers(company, classes, options, words)
             for photo, (field, bank) in zip(company, answers, strict=True):
                 yield _label(photo, field, bank, options)
 
     @torch.inference_mode()
     def _answers(
-        self, photos: Sequence[Image.Image], classes: ClassBank | Chooser, options: SegmentOptions
+        self,
+        photos: Sequence[Image.Image],
+        classes: ClassBank | Chooser,
+        options: SegmentOptions,
+        words: Callable[[str], BackgroundBank | None],
     ) -> list[tuple[ScoreField, ClassBank]]:
         """Return every photo's class scores at the size it is read at (steps 1 to 6)."""
         readings = [self._readings(photo, options) for photo in photos]
         seen = iter(self.group_fields([each.pixels for own in readings for each in own]))
-        limit = options.threshold if options.background else None
         answers = []
         for own in readings:
             pixels = own[0].pixels
@@ -202,7 +242,11 @@ class Segmenter:
                 for reading, field in zip(own, seen, strict=False)
             ]
             bank = classes if isinstance(classes, ClassBank) else classes(fields[0])
-            parts = [self._scored(field, bank, limit, options.top_k) for field in fields]
+            background = words(bank.templates)
+            parts = [
+                self._scored(field, bank, options.threshold, options.top_k, background)
+                for field in fields
+            ]
             size = (pixels.shape[1], pixels.shape[2])
             field = parts[0] if len(parts) == 1 else average(parts, size=size)
             answers.append((REFINEMENTS[options.refine](pixels, field), bank))
@@ -252,11 +296,19 @@ class Segmenter:
 
     @torch.inference_mode()
     def _scored(
-        self, field: GroupField, bank: ClassBank, limit: float | None, top_k: int
+        self,
+        field: GroupField,
+        bank: ClassBank,
+        threshold: float | None,
+        top_k: int,
+        background: BackgroundBank | None = None,
     ) -> ScoreField:
-        vectors, scale = bank.vectors, self.encoders.scale()
+        words = bank.vectors[:0] if background is None else background.beside(bank).vectors
+        vectors, scale = torch.cat([bank.vectors, words]), self.encoders.scale()
         scores = class_scores(field.groups, field.images, vectors, scale, top_k=top_k)
-        return field.scored(scores if limit is None else with_background(scores, limit))
+        if threshold is None:
+            return field.scored(scores)
+        return field.scored(with_background(scores, threshold), stand_ins=len(words))
 
     def _readings(self, photo: Image.Image, options: SegmentOptions) -> list[_Reading]:
         """Resize and normalise a photo for every scale; the first is the one of scale 1 or next."""

@@ -43,7 +43,7 @@ class Suggester:
                 chosen.append(candidate)
             if len(chosen) == self.count:
                 break
-        return ClassBank(tuple(self.bank.names[at] for at in chosen), self.bank.vectors[chosen])
+        return self.bank.select(chosen)
 
     def rank(self, field: GroupField) -> Int[Tensor, " c"]:
         """Order the classes by how well they fit a photo, the best first.

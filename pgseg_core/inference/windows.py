@@ -91,17 +91,22 @@ class GroupField:
             placed[:, rows, columns].scatter_(0, owners[None].long(), share[None])
         return maps.flatten(0, 1)
 
-    def scored(self, table: Float[Tensor, "n g c"]) -> "ScoreField":
-        """Give every (window, group) its class scores, in the form that takes less memory."""
+    def scored(self, table: Float[Tensor, "n g c"], *, stand_ins: int = 0) -> "ScoreField":
+        """Give every (window, group) its class scores, in the form that takes less memory.
+
+        Args:
+            table: The scores, those of stand-ins last.
+            stand_ins: How many of the columns answer as the first class (see `ScoreField`).
+        """
         num_classes = table.shape[-1]
         if num_classes >= table.shape[0] * table.shape[1]:
-            return ScoreField(maps=self.maps, table=table.flatten(0, 1))
+            return ScoreField(self.maps, table.flatten(0, 1), stand_ins)
         scores = torch.zeros(num_classes, *self.size)
         for (rows, columns), owners, share, own in zip(
             self._places(), self.owners, self._shares(), table, strict=True
         ):
             scores[:, rows, columns] += own.mT[:, owners.long()] * share
-        return ScoreField(maps=scores)
+        return ScoreField(scores, stand_ins=stand_ins)
 
     def mirrored(self) -> "GroupField":
         """Return the field of the image's mirror image."""
@@ -140,17 +145,30 @@ class ScoreField:
     themselves, one map a class."""
     table: Float[Tensor, "m c"] | None = None
     """Score of each class for each (window, group)."""
+    stand_ins: int = 0
+    """How many of the last columns are words that answer as the first class, the background: a
+    pixel's score of that class is the best of theirs and its own."""
+
+    @property
+    def num_columns(self) -> int:
+        """Classes and stand-ins."""
+        return len(self.maps) if self.table is None else self.table.shape[1]
 
     @property
     def num_classes(self) -> int:
         """How many classes are scored (c)."""
-        return len(self.maps) if self.table is None else self.table.shape[1]
+        return self.num_columns - self.stand_ins
 
     def folded(self) -> "ScoreField":
-        """Return the same scores as one map a class."""
+        """Return the same scores as one map a column."""
         if self.table is None:
             return self
-        return ScoreField(torch.einsum("mhw,mc->chw", self.maps, self.table))
+        maps = torch.einsum("mhw,mc->chw", self.maps, self.table)
+        return ScoreField(maps, stand_ins=self.stand_ins)
+
+    def class_maps(self) -> Float[Tensor, "c h w"]:
+        """Return the scores of the classes at the size the photo was read at."""
+        return self._answered(self.folded().maps)
 
     def scores(self, *, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
         """Return all scores at a size, bilinearly enlarged. As large as it sounds."""
@@ -185,29 +203,38 @@ class ScoreField:
             return self, torch.arange(self.num_classes)
         seen = self.table.amax(dim=0) > 0
         seen[0] = True
-        classes = seen.nonzero()[:, 0]
-        return replace(self, table=self.table[:, classes]), classes
+        columns = seen.nonzero()[:, 0]
+        classes = columns[columns < self.num_classes]
+        stand_ins = len(columns) - len(classes)
+        return replace(self, table=self.table[:, columns], stand_ins=stand_ins), classes
 
     def bands(self, *, size: tuple[int, int]) -> Iterator[tuple[int, Float[Tensor, "c y x"]]]:
         """Yield the scores at a size in bands of rows, each with the number of its first row."""
         height, width = size
-        rows = max(1, BAND_BYTES // (4 * width * (self.num_classes + len(self.maps))))
+        rows = max(1, BAND_BYTES // (4 * width * (self.num_columns + len(self.maps))))
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
             piece = _enlarge_rows(self.maps, top, bottom, size)  # (m, rows, width)
             if self.table is not None:
                 scores = self.table.mT @ piece.flatten(1)
-                piece = scores.reshape(self.num_classes, bottom - top, width)
-            yield top, piece
+                piece = scores.reshape(self.num_columns, bottom - top, width)
+            yield top, self._answered(piece)
+
+    def _answered(self, scores: Float[Tensor, "k y x"]) -> Float[Tensor, "c y x"]:
+        """Give the first class the best of its own scores and its stand-ins'."""
+        if not self.stand_ins:
+            return scores
+        own, others = scores.split([self.num_classes, self.stand_ins])
+        return torch.cat([torch.maximum(own[:1], others.amax(dim=0, keepdim=True)), own[1:]])
 
 
 def average(fields: Iterable[ScoreField], *, size: tuple[int, int]) -> ScoreField:
     """Average the scores of several readings of an image, brought to one size bilinearly."""
-    total, count = torch.zeros(()), 0
+    total, count, stand_ins = torch.zeros(()), 0, 0
     for field in fields:
         total = total + _resized(field.folded().maps, size)
-        count += 1
-    return ScoreField(total / count)
+        count, stand_ins = count + 1, field.stand_ins
+    return ScoreField(total / count, stand_ins=stand_ins)
 
 
 def _starts(length: int, window: int, stride: int) -> list[int]:

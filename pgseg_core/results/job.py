@@ -65,9 +65,14 @@ class Outcome:
 
 
 def plain_options(options: SegmentOptions) -> dict[str, Any]:
-    """Return the options as JSON has them; the threshold only where it counts."""
-    values = {**asdict(options), "scales": list(options.scales)}
-    return values if options.background else {**values, "threshold": None}
+    """Return settled options as JSON has them."""
+    values = asdict(options)
+    words = options.background_words
+    return {
+        **values,
+        "scales": list(options.scales),
+        "background_words": [words] if isinstance(words, str) else list(words or ()),
+    }
 
 
 def run_job(

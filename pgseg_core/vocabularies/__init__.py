@@ -21,10 +21,22 @@ BUILTIN_VOCABULARIES = (
     *("sclip/voc12", "sclip/voc20", "sclip/coco-object"),
 )
 """Lists by name."""
+BACKGROUND_LISTS = ("stuff",)
+"""Lists of words that answer as background, in the folder `background/`: nobody's classes."""
 
 
 def vocabulary_text(name: str) -> str:
     """Return the text of a list of `BUILTIN_VOCABULARIES`: one class a line, as class files are."""
     assert name in BUILTIN_VOCABULARIES, f"no list called {name}"
+    return _text(name)
+
+
+def background_text(name: str) -> str:
+    """Return the text of a list of `BACKGROUND_LISTS`, as class files are."""
+    assert name in BACKGROUND_LISTS, f"no list called {name}"
+    return _text(f"background/{name}")
+
+
+def _text(name: str) -> str:
     file = resources.files(__name__).joinpath(*f"{name}.txt".split("/"))
     return file.read_text(encoding="utf-8")

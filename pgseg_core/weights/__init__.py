@@ -5,11 +5,13 @@ from pgseg_core.weights.catalogue import (
     CHECKPOINTS,
     RUNS,
     WEIGHTS,
+    Recommended,
     WeightsCard,
     cache_folder,
     find_weights,
     list_checkpoints,
     list_weights,
+    recommended_inference,
 )
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "CHECKPOINTS",
     "RUNS",
     "WEIGHTS",
+    "Recommended",
     "WeightsCard",
     "cache_folder",
     "find_weights",
     "list_checkpoints",
     "list_weights",
+    "recommended_inference",
 ]

@@ -8,7 +8,7 @@ below `PGSEG_CACHE`): a checkpoint folder with a `card.json` that says what they
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,21 @@ CHECKPOINTS, RUNS = "checkpoints", "runs"
 CARD = "card.json"
 DEFAULT = "default"
 """Key of a card: true for the bundled weights that are taken when none are named."""
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """How weights are best asked for background, as found out on images after training.
+
+    On a card: {"inference": {"background": 0.3, "background_words": "stuff", "tuned_on": "..."}}.
+    """
+
+    background: float | None = None
+    """Threshold; None where nothing is recommended."""
+    background_words: str | tuple[str, ...] | None = None
+    """A list's name, or the words."""
+    tuned_on: str = ""
+    """The images that this was chosen on."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,7 @@ class WeightsCard:
     """What was measured, by a few words: {"VOC12 mIoU": 0.41}."""
     about: str = ""
     default: bool = False
+    inference: Recommended = Recommended()
 
 
 def bundled_folder() -> Path:
@@ -92,6 +108,15 @@ def find_weights(weights: str | Path | None) -> Path:
     return chosen[0].path
 
 
+def recommended_inference(checkpoint: Path) -> Recommended:
+    """Return what a checkpoint folder's card recommends; nothing without a card.
+
+    Raises:
+        CheckpointError: The card cannot be read.
+    """
+    return _recommended(_read_card(checkpoint), checkpoint / CARD)
+
+
 def _named(name: str) -> Path:
     if Path(name).exists():
         return Path(name)
@@ -108,16 +133,12 @@ def _named(name: str) -> Path:
 
 
 def _card(path: Path, kind: str) -> WeightsCard:
-    """Read what a folder's card says; weights without a card are known by their name alone."""
+    """Describe a folder by its card; weights without a card are known by their name alone."""
+    values = _read_card(path)
     try:
-        values: dict[str, Any] = json.loads((path / CARD).read_text("utf-8"))
         scores = {str(name): float(score) for name, score in values.get("scores", {}).items()}
-    except FileNotFoundError:
-        values, scores = {}, {}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"{path / CARD} cannot be read ({error})", hint="Put it right, or take it away."
-        ) from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _bad_card(path / CARD, error) from None
     return WeightsCard(
         name=path.name,
         path=path,
@@ -128,6 +149,40 @@ def _card(path: Path, kind: str) -> WeightsCard:
         scores=scores,
         about=str(values.get("about", "")),
         default=kind == "bundled" and bool(values.get(DEFAULT, False)),
+        inference=_recommended(values, path / CARD),
+    )
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    try:
+        values = json.loads((folder / CARD).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _bad_card(folder / CARD, error) from None
+    if not isinstance(values, dict):
+        raise _bad_card(folder / CARD, "it is no object")
+    return values
+
+
+def _recommended(card: dict[str, Any], file: Path) -> Recommended:
+    values = card.get("inference", {})
+    known = [each.name for each in fields(Recommended)]
+    if not isinstance(values, dict) or not set(values) <= set(known):
+        raise _bad_card(file, f"'inference' takes {', '.join(known)}")
+    threshold, words = values.get("background"), values.get("background_words")
+    if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        words = tuple(words)
+    if not isinstance(words, str | tuple | None):
+        raise _bad_card(file, "'background_words' is a list's name, or a list of words")
+    if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        raise _bad_card(file, f"'background' is a threshold from 0 to 1, not {threshold!r}")
+    return Recommended(threshold, words, str(values.get("tuned_on", "")))
+
+
+def _bad_card(file: Path, problem: object) -> CheckpointError:
+    return CheckpointError(
+        f"{file} cannot be read ({problem})", hint="Put it right, or take it away."
     )
 
 

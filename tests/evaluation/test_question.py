@@ -113,3 +113,14 @@ def test_a_folders_background_is_asked_for_only_where_the_protocol_does(tmp_path
     assert asked(own).wordings == ((), ("tree",))
     assert asked(own, "tcl").wordings == ((), ("tree",))
     assert asked(own, "sclip").wordings == (("sky", "wall"), ("tree",))
+
+
+def test_background_words_are_none_of_the_sets_classes() -> None:
+    question = asked(background_words="grass, Cat, table, sky")
+    assert question.background_words.words == ("grass", "sky")
+    assert question.left_out == ("Cat", "table")
+    assert question.class_hash == asked().class_hash
+    assert asked().background_words.words == ()
+    with pytest.raises(ConfigError, match="--background-words: voc20 has no background class"):
+        asked(VOC20, background_words="stuff")
+    assert not asked(VOC20, background_words="none").background_words.words

@@ -16,6 +16,7 @@ from pgseg_core.inference.refine import pamr
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model.build import build_model
+from pgseg_core.text.background import BackgroundWords
 from pgseg_core.text.templates import fill_templates, load_templates
 from pgseg_core.text.vocabulary import ClassName, Vocabulary
 from tests.data.conftest import random_image
@@ -184,3 +185,43 @@ def test_a_departure_from_the_protocols_size_is_in_the_name(segmenter):
     assert Reader(segmenter, protocol, asked).name == "tcl"
     own = Reader(segmenter, protocol, asked, own_size=True)
     assert own.name == "tcl (at 448, window 32, stride 16)"
+
+
+@pytest.mark.parametrize("refine", ["none", "crf"])
+def test_background_words_answer_as_the_segmenter_does(segmenter, refine):
+    protocol = small("groupvit")
+    stuff = BackgroundWords(("wall", "water", "snow"), "given")
+    asked = replace(question(protocol, (), *WORDS), background_words=stuff, refine=refine)
+    reader = Reader(segmenter, protocol, asked)
+    assert reader.name == "groupvit (background words given)"
+    limits = [None, 0.2, 0.34]
+    answers = reader.read(PHOTO, limits)
+    same = Segmenter(segmenter.model, protocol_inference(protocol))
+    bank = same.embed_classes(Vocabulary(tuple(map(ClassName, NAMES[1:], WORDS))))
+    for limit, answer in zip(limits, answers, strict=True):
+        expected = same.segment(
+            PHOTO, bank, background=True, threshold=limit or 0.0, refine=refine,
+            background_words=stuff.words,
+        ).labels  # fmt: skip
+        assert answer.equal(torch.from_numpy(expected))
+    plain = Reader(segmenter, protocol, replace(asked, background_words=BackgroundWords()))
+    assert not plain.read(PHOTO, limits).equal(answers)
+
+
+def test_background_words_compete_in_every_protocol(segmenter):
+    """As a class after all others would: asked for as such, its pixels are the background's."""
+    stuff = BackgroundWords(("wall",), "given")
+    for name in ("tcl", "sclip"):
+        protocol = replace(small(name), templates="simple")
+        first = ("sky",) if name == "sclip" else ()
+        asked = replace(question(protocol, first, *WORDS), background_words=stuff)
+        more = replace(
+            asked,
+            class_names=(*NAMES, "wall"),
+            wordings=(*asked.wordings, ("wall",)),
+            background_words=BackgroundWords(),
+        )
+        limits = [None, 0.2, 0.34]
+        classes = Reader(segmenter, protocol, more).read(PHOTO, limits)
+        words = Reader(segmenter, protocol, asked).read(PHOTO, limits)
+        assert words.equal(torch.where(classes == len(NAMES), 0, classes))

@@ -13,6 +13,7 @@ from pgseg_core.inference.encoders import TorchEncoders, WindowOutput
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model import build_model
+from pgseg_core.weights import Recommended
 from tests.tiny import tiny_model_config
 
 READING = InferenceConfig(short_side=48, long_side=96, window=32, stride=16)
@@ -119,3 +120,50 @@ def test_classes_in_one_text_are_not_its_letters(segmenter):
 def test_keywords_are_the_options():
     fields = [field.name for field in dataclasses.fields(SegmentOptions)]
     assert list(Choices.__annotations__) == fields
+
+
+@pytest.mark.parametrize(
+    "choices", [{}, {"flip": True, "scales": (1, 1.5)}, {"refine": "pamr"}, {"top_k": 2}]
+)
+@pytest.mark.parametrize("threshold", [0.0, 0.2])
+def test_background_words_are_classes_that_answer_as_background(segmenter, choices, threshold):
+    words = ["grass", "wall", "water"]
+    options = {"background": True, "threshold": threshold, **choices}
+    among = segmenter.segment(PHOTOS, [*CLASSES, *words], **options)
+    apart = segmenter.segment(PHOTOS, CLASSES, background_words=words, **options)
+    for classes, background in zip(among, apart, strict=True):
+        expected = np.where(classes.labels > len(CLASSES), 0, classes.labels)
+        np.testing.assert_array_equal(background.labels, expected)
+        assert background.names == ("background", *CLASSES)
+        assert sum(background.pixels) == background.labels.size
+        assert len(background.field.class_maps()) == len(CLASSES) + 1
+    if threshold == 0:
+        assert any((found.labels > len(CLASSES)).any() for found in among)
+
+
+def test_a_word_that_is_a_class_is_left_out(segmenter):
+    plain = segmenter.segment(PHOTOS[0], CLASSES, background=True, threshold=0.2)
+    same = segmenter.segment(
+        PHOTOS[0], CLASSES, background=True, threshold=0.2, background_words=["Sky", "road"]
+    )
+    np.testing.assert_array_equal(plain.labels, same.labels)
+    assert plain.field.num_columns == same.field.num_columns
+
+
+def test_what_weights_recommend_is_taken_where_background_is_asked_for(segmenter):
+    card = Recommended(background=0.2, background_words="stuff")
+    advised = Segmenter(segmenter.model, READING, recommended=card)
+    bank = advised.embed_classes(CLASSES)
+    found = advised.segment(PHOTOS[0], bank, background=True)
+    expected = segmenter.segment(
+        PHOTOS[0], CLASSES, background=True, threshold=0.2, background_words="stuff"
+    )
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    own = advised.segment(PHOTOS[0], bank, background=True, threshold=0.95, background_words="none")
+    plain = segmenter.segment(PHOTOS[0], CLASSES, background=True)
+    np.testing.assert_array_equal(own.labels, plain.labels)
+    without = advised.segment(PHOTOS[0], bank)
+    assert (without.names, without.field.stand_ins) == (tuple(CLASSES), 0)
+    np.testing.assert_array_equal(without.labels, segmenter.segment(PHOTOS[0], CLASSES).labels)
+    again = advised.reading(READING).segment(PHOTOS[0], bank, background=True)
+    np.testing.assert_array_equal(again.labels, found.labels)

@@ -283,6 +283,7 @@ document.addEventListener("keydown", (event) => {
 
 const model = await (await fetch("/api/model")).json();
 at("model").textContent = at("model").title = `${model.weights} · pgseg ${model.version}`;
+at("threshold").value = model.threshold;
 for (const [id, names] of [["refine", model.refinements], ["templates", model.templates]]) {
   at(id).replaceChildren(...names.map((name) => new Option(name, name)));
 }
