@@ -1,4 +1,4 @@
-"""`pgseg convert`: weights of others into our format."""
+"""`pgseg convert`: weights of others into our format, and our own into a small file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +14,22 @@ def convert(
         str,
         typer.Argument(
             help="A released PGSeg or GroupViT .pth file, a transformers GroupViT folder, "
-            "or its hub name (nvidia/groupvit-gcc-redcaps)."
+            "or its hub name (nvidia/groupvit-gcc-redcaps); or a run, for its newest checkpoint."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The checkpoint folder to write.")],
+    small: Annotated[
+        bool,
+        typer.Option(
+            "--small",
+            help="To give away: half precision, and only the words that training has met.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Bring weights of others into pgseg's format, without running code they may carry."""
     from pgseg_core.checkpoint import save_checkpoint
+    from pgseg_core.checkpoint.compact import compact
     from pgseg_core.checkpoint.importers import import_checkpoint
     from pgseg_core.errors import CheckpointError
 
@@ -31,7 +39,8 @@ def convert(
         )
     checkpoint = import_checkpoint(source)
     checkpoint.build()  # every tensor has its place and shape, or this says which has not
-    save_checkpoint(out, checkpoint.config, checkpoint.weights, checkpoint.state)
+    weights = compact(checkpoint.weights) if small else checkpoint.weights
+    save_checkpoint(out, checkpoint.config, weights, checkpoint.state)
     kind = "PGSeg" if checkpoint.config.model.npr.enabled else "GroupViT"
     say(f"{kind} with {sum(t.numel() for t in checkpoint.weights.values()):,} numbers -> {out}")
     next_step(f'pgseg segment photo.jpg -c "sky,road" --weights {out}')

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pgseg_core.atomic import whole_folder
+from pgseg_core.checkpoint.compact import expand
 from pgseg_core.comm import Collectives
 from pgseg_core.config import Config, config_values, parse_config
 from pgseg_core.errors import CheckpointError, ConfigError
@@ -89,7 +90,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         values = json.loads((path / CONFIG).read_text("utf-8"))
         state = json.loads((path / STATE).read_text("utf-8")) if (path / STATE).exists() else {}
-        weights = load_file(path / WEIGHTS)
+        weights = expand(load_file(path / WEIGHTS))
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path}: damaged checkpoint ({error})") from None
     found = values.pop("format", None)

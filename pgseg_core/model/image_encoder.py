@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pgseg_core.config import ImageEncoderConfig, NprConfig
 from pgseg_core.model.grouping import GroupingBlock
 from pgseg_core.model.layers import Block, Mlp, Projector
-from pgseg_core.model.outputs import GroupingOutput
+from pgseg_core.model.outputs import GroupingOutput, StemOutput
 from pgseg_core.model.stem import PositionEmbedding, build_stem
 from pgseg_core.npr import estimate_prototypes
 
@@ -23,6 +23,8 @@ class EncodedImage:
     """Final group tokens after the last LayerNorm."""
     stages: tuple[GroupingOutput, ...]
     grid: tuple[int, int]
+    features: Float[Tensor, "b c v u"] | None
+    """As in `StemOutput`."""
 
 
 class PrototypePath(nn.Module):
@@ -143,8 +145,8 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> EncodedImage:
         """Encode; height and width are multiples of the patch size, otherwise free."""
-        tokens, grid = self.stem(images)
-        tokens = tokens + self.position(grid)
+        stem: StemOutput = self.stem(images)
+        tokens = stem.tokens + self.position(stem.grid)
         outputs: list[GroupingOutput] = []
         carried = None
         for stage in self.stages:
@@ -153,7 +155,12 @@ class ImageEncoder(nn.Module):
             tokens = output.groups
         for block in self.final_blocks:
             tokens = block(tokens)
-        return EncodedImage(tokens=self.norm(tokens), stages=tuple(outputs), grid=grid)
+        return EncodedImage(
+            tokens=self.norm(tokens),
+            stages=tuple(outputs),
+            grid=stem.grid,
+            features=stem.features,
+        )
 
 
 def _blocks(config: ImageEncoderConfig, drop_path_rates: list[float]) -> nn.ModuleList:

@@ -208,6 +208,30 @@ class BatchNorm(nn.BatchNorm1d):
             self.num_batches_tracked += 1
 
 
+class LinearProjector(nn.Linear):
+    """One linear map into the joint space."""
+
+    def as_at_test(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
+        """Project: the same in training and at test."""
+        return self(x)
+
+
+class ResidualProjector(nn.Module):
+    """The identity, and beside it a map with one hidden layer."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.mlp = Mlp(width, hidden)
+
+    def forward(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
+        """Project."""
+        return x + self.mlp(x)
+
+    def as_at_test(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... w"]:
+        """Project: the same in training and at test."""
+        return self(x)
+
+
 class Projector(nn.Module):
     """Linear, BatchNorm, ReLU, linear: into the joint space, or back to the width of the tokens."""
 

@@ -10,6 +10,18 @@ from pgseg_core.npr import PrototypeEstimate
 
 
 @dataclass(frozen=True)
+class StemOutput:
+    """An image as tokens."""
+
+    tokens: Float[Tensor, "b n d"]
+    """One for each patch, row by row."""
+    grid: tuple[int, int]
+    """Rows and columns of patches; n = rows * columns."""
+    features: Float[Tensor, "b c v u"] | None = None
+    """The last feature map of a network that was taught classes, as its classifier reads it."""
+
+
+@dataclass(frozen=True)
 class GroupingOutput:
     """One grouping stage."""
 

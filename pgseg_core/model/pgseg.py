@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pgseg_core.config import ModelConfig
 from pgseg_core.model.image_encoder import ImageEncoder
-from pgseg_core.model.layers import Block, Projector
+from pgseg_core.model.layers import Block, LinearProjector, Projector, ResidualProjector
 from pgseg_core.model.outputs import ImageOutput, TextOutput
 from pgseg_core.model.text_encoder import TextEncoder
 from pgseg_core.npr import update_bank
@@ -21,6 +21,8 @@ class PGSeg(nn.Module):
     """The model. With `npr.enabled: false` it is GroupViT."""
 
     text_bank: Tensor | None
+    image_projector: Projector | ResidualProjector
+    text_projector: Projector | LinearProjector
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -28,8 +30,12 @@ class PGSeg(nn.Module):
         hidden, joint = config.projector_width, config.joint_width
         self.image_encoder = ImageEncoder(config.image, config.npr)
         self.text_encoder = TextEncoder(config.text)
-        self.image_projector = Projector(config.image.width, hidden, joint)
-        self.text_projector = Projector(config.text.width, hidden, joint)
+        if config.projector == "residual":
+            self.image_projector = ResidualProjector(joint, hidden)
+            self.text_projector = LinearProjector(config.text.width, joint)
+        else:
+            self.image_projector = Projector(config.image.width, hidden, joint)
+            self.text_projector = Projector(config.text.width, hidden, joint)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / config.temperature)))
         if config.npr.enabled:
             self.prototype_logit_scale = nn.Parameter(

@@ -10,6 +10,7 @@ from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.config import ImageEncoderConfig
 from pgseg_core.model.layers import BatchNorm
 from pgseg_core.model.lite0 import CHANNELS, Lite0
+from pgseg_core.model.outputs import StemOutput
 
 
 class PatchStem(nn.Module):
@@ -21,11 +22,11 @@ class PatchStem(nn.Module):
         self.proj = nn.Conv2d(3, config.width, config.patch_size, stride=config.patch_size)
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, tuple[int, int]]:
-        """Return the tokens (b, n, d) and their grid (rows, columns)."""
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> StemOutput:
+        """Return the tokens and their grid."""
         patches = self.proj(images)
         grid = (patches.shape[2], patches.shape[3])
-        return self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid
+        return StemOutput(self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid)
 
 
 class Halving(nn.Module):
@@ -59,11 +60,11 @@ class ConvStem(nn.Module):
         self.proj = nn.Conv2d(widths[-1], config.width, 1)
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, tuple[int, int]]:
-        """Return the tokens (b, n, d) and their grid (rows, columns)."""
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> StemOutput:
+        """Return the tokens and their grid."""
         patches = self.proj(self.layers(images.contiguous(memory_format=torch.channels_last)))
         grid = (patches.shape[2], patches.shape[3])
-        return self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid
+        return StemOutput(self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid)
 
 
 class Lite0Stem(nn.Module):
@@ -89,8 +90,8 @@ class Lite0Stem(nn.Module):
             "shift", (-(high + low) / (high - low))[:, None, None], persistent=False
         )
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, tuple[int, int]]:
-        """Return the tokens (b, n, d) and their grid (rows, columns); one for 16 x 16 pixels."""
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> StemOutput:
+        """Return a token for 16 x 16 pixels, and the coarse map beside them."""
         with torch.autocast("cpu", enabled=False):
             fine, coarse = self.network(images * self.gain + self.shift)
         grid = (fine.shape[2], fine.shape[3])
@@ -100,7 +101,7 @@ class Lite0Stem(nn.Module):
             rearrange(what, "b h w d -> b d h w"), size=grid, mode="bilinear", align_corners=False
         )
         tokens = rearrange(where, "b h w d -> b (h w) d") + rearrange(what, "b d h w -> b (h w) d")
-        return self.norm(tokens), grid
+        return StemOutput(self.norm(tokens), grid, features=coarse)
 
 
 def _lite0_range() -> tuple[Float[Tensor, " 3"], Float[Tensor, " 3"]]:

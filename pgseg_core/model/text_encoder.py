@@ -20,7 +20,8 @@ class EncodedText:
     """What the encoder hands to the projector."""
 
     pooled: Float[Tensor, "b w"]
-    """The caption: at the end-of-text token, or the mean of its words."""
+    """The caption: at the end-of-text token, or the mean of its words, before or after their
+    norm."""
     words: Float[Tensor, "b t w"]
     """Features of all tokens up to the longest caption's end; what lies behind a caption's own end
     means nothing."""
@@ -40,19 +41,24 @@ def word_mask(tokens: Int[Tensor, "b t"]) -> Bool[Tensor, "b t"]:
 class TextEncoder(nn.Module):
     """Captions to one vector each, and one for each word."""
 
+    position: Tensor
+
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
         width = config.width
         self.pool = config.pool
         self.token = nn.Embedding(config.vocab_size, width)
-        self.position = nn.Parameter(torch.zeros(config.context_length, width))
+        position = torch.zeros(config.context_length, width)
+        if config.pool == "bag":  # it has no order
+            self.register_buffer("position", position, persistent=False)
+        else:
+            self.position = nn.Parameter(nn.init.normal_(position, std=0.01))
         self.blocks = nn.ModuleList(
             Block(width, config.num_heads, causal=True, activation=quick_gelu)
             for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.token.weight, std=0.02)
-        nn.init.normal_(self.position, std=0.01)
 
     def forward(self, tokens: Int[Tensor, "b t"]) -> EncodedText:
         """Encode captions of at most `context_length` tokens, padded with 0.
@@ -75,10 +81,10 @@ class TextEncoder(nn.Module):
             words = torch.cat(padded)[order.argsort()]
         if self.pool == "end":
             pooled = words[torch.arange(len(words), device=words.device), end]
+        elif self.pool == "mean":
+            pooled = _mean(words, tokens)
         else:
-            weight = word_mask(tokens).to(words.dtype)
-            weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
-            pooled = einsum(weight, words, "b t, b t w -> b w")
+            pooled = self.norm(_mean(self.token(tokens), tokens))
         return EncodedText(pooled=pooled, words=words)
 
     def _encode(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
@@ -86,3 +92,10 @@ class TextEncoder(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
+
+
+def _mean(words: Float[Tensor, "b t w"], tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b w"]:
+    """Average over each caption's words."""
+    weight = word_mask(tokens).to(words.dtype)
+    weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)
+    return einsum(weight, words, "b t, b t w -> b w")

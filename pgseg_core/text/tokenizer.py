@@ -4,14 +4,9 @@ The vocabulary and the merging are open_clip's own file, so the ids are its ids.
 of open_clip costs seconds (it brings torchvision and timm), and nothing here needs the rest of it.
 """
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pgseg_core.errors import ConfigError
+from pgseg_core.text.open_clip_parts import open_clip_part
 
 START_TOKEN = 49406
 """Id in front of every caption."""
@@ -91,34 +87,10 @@ def _ids(text: str) -> Sequence[int]:
 
 @cache
 def _byte_pair_encoder() -> Any:
-    return _open_clip_tokenizer_module().SimpleTokenizer()
+    return open_clip_part("tokenizer").SimpleTokenizer()
 
 
 @cache
 def _remembered_words() -> dict[str, list[int]]:
     """Words met so far, as they stand between spaces, and their ids."""
     return {}
-
-
-def _open_clip_tokenizer_module() -> ModuleType:
-    """Return `open_clip.tokenizer`, if possible without running the package around it."""
-    if "open_clip.tokenizer" in sys.modules:
-        return sys.modules["open_clip.tokenizer"]
-    package = importlib.util.find_spec("open_clip")
-    if package is not None and package.origin is not None:
-        file = Path(package.origin).with_name("tokenizer.py")
-        if file.is_file():
-            try:
-                return _run_module(file)
-            except ImportError:
-                pass  # A release whose tokenizer needs its package: take the long way.
-    return importlib.import_module("open_clip.tokenizer")
-
-
-def _run_module(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pgseg_open_clip_tokenizer", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a Python module")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

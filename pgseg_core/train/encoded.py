@@ -6,12 +6,14 @@ the terms of the loss can be weighed by their gradients at one place.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from pgseg_core.train.teacher import TaughtNames
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class ImageTokens:
     """Group tokens of each stage as L_PG compares them."""
     prototypes: tuple[Float[Tensor, "b _ d"] | None, ...]
     """Image prototypes of each stage, without gradient; None without NPR."""
+    taught: TaughtNames | None = field(default=None, kw_only=True)
+    """What the stem's classifier calls the groups; None unless `model.stem_names` asks for it, and
+    never in a batch that is encoded in parts."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pgseg_core.checkpoint import load_checkpoint, load_weights, read_lite0
+from pgseg_core.checkpoint import load_checkpoint, load_weights, read_classifier
 from pgseg_core.comm import Collectives
 from pgseg_core.config import Config, TrainConfig
 from pgseg_core.data.pipeline import TrainingReader
@@ -16,7 +16,7 @@ from pgseg_core.data.shards import find_shards
 from pgseg_core.device import find_device, find_precision
 from pgseg_core.errors import ConfigError
 from pgseg_core.memory import keep_freed_memory
-from pgseg_core.model import Lite0Stem, PGSeg, build_model
+from pgseg_core.model import build_model
 from pgseg_core.text.nouns import find_broader_nouns, find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.train.checkpoints import clear_after, newest_good
@@ -24,7 +24,9 @@ from pgseg_core.train.loop import Hook, fit
 from pgseg_core.train.protocols import Backend, Session
 from pgseg_core.train.run_folder import RunFolder
 from pgseg_core.train.schedule import make_schedule
+from pgseg_core.train.start import start_weights
 from pgseg_core.train.task import TrainTask
+from pgseg_core.train.teacher import NameTeacher
 from pgseg_core.train.trackers import check_trackers
 from pgseg_core.weights import CHECKPOINTS
 
@@ -102,7 +104,7 @@ def train(
         schedule = make_schedule(config.train, steps_per_epoch=reader.steps_per_epoch)
         model = build_model(config.model, comm=comm, seed=config.train.seed)
         model.recompute_blocks(config.train.recompute)
-        task = TrainTask(model, comm)
+        task = TrainTask(model, comm, find_teacher(config))
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
         start_step = 0
         newest, damaged = _agreed_newest(run, session) if resume else (None, [])
@@ -157,24 +159,27 @@ def settled(config: Config) -> Config:
     return replace(config, train=replace(config.train, precision=precision))
 
 
-def start_weights(model: PGSeg, config: TrainConfig) -> None:
-    """Give a new run the weights that it is to start from.
+def find_teacher(config: Config) -> NameTeacher | None:
+    """Make the teacher that `model.stem_names` asks for; None if it does not.
 
     Raises:
-        ConfigError: Weights for a stem that the model does not have.
-        CheckpointError: They cannot be read, or belong to another model.
+        ConfigError: There is no classifier to ask, or the batch is encoded in parts.
+        CheckpointError: The classifier cannot be read.
     """
-    if config.start_from:
-        start = load_checkpoint(Path(config.start_from))
-        load_weights(model, start.weights, origin=str(start.path))
-    if config.stem_weights:
-        stem = model.image_encoder.stem
-        if not isinstance(stem, Lite0Stem):
-            raise ConfigError(
-                "train.stem_weights is for model.image.stem=lite0 alone",
-                hint="--set model.image.stem=lite0 model.image.patch_size=16, or leave it out",
-            )
-        stem.network.load_state_dict(read_lite0(config.stem_weights))
+    if not config.model.stem_names:
+        return None
+    if not config.train.stem_weights:
+        raise ConfigError(
+            "model.stem_names asks the classifier of train.stem_weights, which is not given",
+            hint="--set train.stem_weights=imagenet, or model.stem_names=0",
+        )
+    if config.train.grad_cache:
+        raise ConfigError(
+            "model.stem_names does not go with train.grad_cache",
+            hint="--set train.grad_cache=false, or model.stem_names=0",
+        )
+    classifier = read_classifier(config.train.stem_weights)
+    return NameTeacher(classifier, config.model.text.context_length)
 
 
 def check_batch(config: TrainConfig, world_size: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
+from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -14,6 +14,7 @@ from pgseg_core.data.batch import Batch
 from pgseg_core.data.transforms import normalise_batch
 from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
 from pgseg_core.model import PGSeg
+from pgseg_core.model.image_encoder import EncodedImage
 from pgseg_core.model.text_encoder import word_mask
 from pgseg_core.npr import (
     PrototypeEstimate,
@@ -27,6 +28,7 @@ from pgseg_core.npr import (
     take_matched,
 )
 from pgseg_core.train.encoded import Encoded, ImageTokens
+from pgseg_core.train.teacher import NameTeacher, TaughtNames, taught_names_loss
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,16 @@ class TrainTask(nn.Module):
     """InfoNCE plus, with NPR, the prototype losses (method: total loss).
 
     total = InfoNCE [+ multi-label InfoNCE] + weight (sum of I-NPR + text_weight T-NPR)
+
+    Beside them `group_contrast` and `stem_names` weigh terms that the paper does not have.
     """
 
-    def __init__(self, model: PGSeg, comm: Collectives) -> None:
+    def __init__(self, model: PGSeg, comm: Collectives, teacher: NameTeacher | None = None) -> None:
         super().__init__()
         self.model = model
         self.comm = comm
         self.npr = model.config.npr
+        self.teacher = teacher
 
     def forward(self, given: Batch | Encoded, *, measure: bool = False) -> TaskOutput:
         """Add up the losses of a batch; changes nothing but BatchNorm's statistics.
@@ -113,6 +118,15 @@ class TrainTask(nn.Module):
                 for name, term in self._contrast(groups, _full(text), nouns, encoded).items():
                     terms[f"group_{name}"] = term
                     weighted[f"group_{name}"] = weight * term
+            if self.teacher is not None and encoded.taught is not None:
+                called = model.encode_text(self.teacher.prompts).feature
+                terms["stem_names"] = taught_names_loss(
+                    model.project_groups(_full(encoded.groups)),
+                    _full(called),
+                    encoded.taught,
+                    model.scale(),
+                )
+                weighted["stem_names"] = model.config.stem_names * terms["stem_names"]
             means = {name: self.comm.mean(e.mean(dim=0)) for name, e in estimates.items()}
             for name, pairing in pairings.items():
                 pair = self._paired_loss(pairing)
@@ -143,7 +157,17 @@ class TrainTask(nn.Module):
                 None if stage.estimate is None else stage.estimate.prototypes
                 for stage in image.stages
             ),
+            taught=self._teach(image),
         )
+
+    def _teach(self, image: EncodedImage) -> TaughtNames | None:
+        """Ask the teacher, if there is one, what it would call the final groups."""
+        if self.teacher is None or image.features is None:
+            return None
+        maps = image.stages[0].hard
+        for stage in image.stages[1:]:
+            maps = einsum(stage.hard, maps, "b h g, b g n -> b h n")
+        return self.teacher(image.features, maps, image.grid)
 
     def _with_captions(self, seen: ImageTokens, batch: Batch) -> Encoded:
         text = self.model.text_encoder(batch.tokens)
@@ -151,6 +175,7 @@ class TrainTask(nn.Module):
             groups=seen.groups,
             queries=seen.queries,
             prototypes=seen.prototypes,
+            taught=seen.taught,
             caption=text.pooled,
             words=text.words.detach(),
             tokens=batch.tokens,

@@ -106,7 +106,8 @@ def stage(part: Stage, tokens: Tensor, carried: Tensor | None):
 def encode_image(model: PGSeg, images: Tensor):
     """Final tokens, and of each stage: queries, soft map, prototypes."""
     encoder = model.image_encoder
-    tokens, grid = encoder.stem(images)
+    stem = encoder.stem(images)
+    tokens, grid = stem.tokens, stem.grid
     tokens, carried, stages = tokens + encoder.position(grid), None, []
     for part in encoder.stages:
         tokens, carried, *seen = stage(part, tokens, carried)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgseg_core.errors import ConfigError
+from pgseg_core.text import open_clip_parts
 from pgseg_core.text import tokenizer as tokenizer_module
 from pgseg_core.text.tokenizer import END_TOKEN, START_TOKEN, Tokenizer
 from tests.shared_data import shared
@@ -109,6 +110,6 @@ def test_takes_the_long_way_when_the_file_cannot_run_alone(monkeypatch):
         raise ImportError(file)
 
     monkeypatch.delitem(sys.modules, "open_clip.tokenizer", raising=False)
-    monkeypatch.setattr(tokenizer_module, "_run_module", fail)
-    module = tokenizer_module._open_clip_tokenizer_module()
+    monkeypatch.setattr(open_clip_parts, "_run_module", fail)
+    module = open_clip_parts.open_clip_part("tokenizer")
     assert module.__name__ == "open_clip.tokenizer"

@@ -10,7 +10,7 @@ from pgseg_core.config import Config
 from pgseg_core.errors import CheckpointError, ConfigError
 from pgseg_core.model import build_model
 from pgseg_core.train.optim import make_optimizer, set_learning_rate
-from pgseg_core.train.run import start_weights
+from pgseg_core.train.start import start_weights
 from tests.tiny import tiny_model_config
 
 

@@ -12,7 +12,7 @@ from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import Config
 from pgseg_core.data.batch import Batch
 from pgseg_core.model import PGSeg, build_model
-from pgseg_core.model.layers import BatchNorm
+from pgseg_core.model.layers import BatchNorm, Projector
 from pgseg_core.npr import match
 from pgseg_core.train.task import TrainTask
 
@@ -107,8 +107,9 @@ def _by_part(model: PGSeg) -> dict[str, int]:
 
 def _norm_channels(model: PGSeg, config: Config) -> tuple[int, ...]:
     channels = [m.num_features for m in model.modules() if isinstance(m, BatchNorm)]
-    if config.data.num_nouns:  # the text projector is called twice
-        channels.append(model.text_projector.norm.num_features)
+    projector = model.text_projector
+    if config.data.num_nouns and isinstance(projector, Projector):  # it is called twice
+        channels.append(projector.norm.num_features)
     return tuple(channels)
 
 
