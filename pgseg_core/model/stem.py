@@ -45,6 +45,21 @@ class Halving(nn.Module):
         return F.relu(x + _channels(self.norm_conv, self.conv(x)))
 
 
+class Pointwise(nn.Conv2d):
+    """A 1 x 1 convolution from maps to tokens, as the matrix product that it is.
+
+    Its gradient has the weight's own layout. That of oneDNN's convolution has not, and
+    `DistributedDataParallel` would copy it, and say so.
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
+        """Map every place by itself, row by row."""
+        return F.linear(rearrange(x, "b c h w -> b (h w) c"), self.weight.flatten(1), self.bias)
+
+
 class ConvStem(nn.Module):
     """Halve the image until a patch is one token (Xiao et al. 2021), then LayerNorm.
 
@@ -57,14 +72,13 @@ class ConvStem(nn.Module):
         widths = [max(config.width >> (halvings - 1 - i), 16) for i in range(halvings)]
         pairs = zip([3, *widths], widths, strict=False)
         self.layers = nn.Sequential(*(Halving(before, after) for before, after in pairs))
-        self.proj = nn.Conv2d(widths[-1], config.width, 1)
+        self.proj = Pointwise(widths[-1], config.width)
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> StemOutput:
         """Return the tokens and their grid."""
-        patches = self.proj(self.layers(images.contiguous(memory_format=torch.channels_last)))
-        grid = (patches.shape[2], patches.shape[3])
-        return StemOutput(self.norm(rearrange(patches, "b d h w -> b (h w) d")), grid)
+        maps = self.layers(images.contiguous(memory_format=torch.channels_last))
+        return StemOutput(self.norm(self.proj(maps)), (maps.shape[2], maps.shape[3]))
 
 
 class Lite0Stem(nn.Module):

@@ -42,3 +42,12 @@ def test_conv_needs_a_power_of_two():
 def test_lite0_has_patches_of_16_pixels():
     with pytest.raises(ValueError, match="patches of 16 pixels, not 8"):
         replace(tiny_model_config().image, stem="lite0", patch_size=8)
+
+
+def test_the_gradient_of_a_1_x_1_convolution_has_its_weights_layout():
+    """Autograd itself puts right that of larger ones; `DistributedDataParallel` warns of these."""
+    stem = build_stem(replace(tiny_model_config().image, stem="conv", patch_size=8))
+    tokens = stem(torch.randn(2, 3, 32, 48)).tokens
+    weight = stem.proj.weight
+    (gradient,) = torch.autograd.grad((tokens * torch.randn_like(tokens)).sum(), weight)
+    assert gradient.stride() == weight.stride()
