@@ -4,6 +4,7 @@ Every figure is drawn at the width it is printed at, with letters of at least si
 nothing has to be scaled on the way into a paper and everything can be read there.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pgseg_core.atomic import whole_file
 from pgseg_core.errors import DataError
 from pgseg_core.viz.legend import one_line, shorten
 from pgseg_core.viz.palette import RGB
-from pgseg_core.viz.typeface import typeface
+from pgseg_core.viz.typeface import families, typeface
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 """Widths of a column and of two, in inches, as CVPR and NeurIPS print them."""
@@ -108,12 +109,13 @@ class Sheet:
             style: Properties of matplotlib's text, such as `color`, `weight` and `ha`.
         """
         left, baseline = at
+        line = one_line(text) if room is None else fitted(text, size, room)
         self.figure.text(
             left / self.width,
             1 - baseline / self.height,
-            one_line(text) if room is None else fitted(text, size, room),
+            line,
             size=size,
-            family="DejaVu Sans",
+            family=list(families(line)),
             parse_math=False,
             **({"color": INK, "va": "baseline"} | style),
         )
@@ -141,12 +143,13 @@ def unit(colour: RGB) -> tuple[float, float, float]:
 
 def text_width(text: str, size: float) -> float:
     """Return how many inches a line takes at a height in points."""
-    return float(typeface(_RULER).getlength(text)) / _RULER * size / 72
+    return float(typeface(_RULER, text).getlength(text)) / _RULER * size / 72
 
 
 def fitted(text: str, size: float, room: float) -> str:
     """Cut a line with an ellipsis where it would be longer than `room` inches."""
-    return shorten(one_line(text), typeface(_RULER), room * 72 / size * _RULER)
+    line = one_line(text)
+    return shorten(line, typeface(_RULER, line), room * 72 / size * _RULER)
 
 
 def style_axes(axes: Axes) -> None:
@@ -169,7 +172,8 @@ def save_figure(figure: Figure, path: Path) -> None:
 
     The file is written beside its place and renamed: it is there whole, or as it was. Nothing in
     it tells when or where it was made, so that equal figures are equal files. Letters of a PDF
-    are embedded as TrueType, which conferences ask for.
+    are embedded as TrueType, which conferences ask for. Where no font of this machine knows a
+    sign, a box stands for it.
 
     Raises:
         DataError: The format is unknown, or the file cannot be written.
@@ -179,7 +183,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     dated = {"png": "Software", "pdf": "CreationDate", "svg": "Date"}
     metadata = {dated[file_format]: None} if file_format in dated else {}
     try:
-        with whole_file(path) as file, rc_context({"svg.hashsalt": "pgseg", "pdf.fonttype": 42}):
+        with (
+            whole_file(path) as file,
+            rc_context({"svg.hashsalt": "pgseg", "pdf.fonttype": 42}),
+            warnings.catch_warnings(),
+        ):
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
             figure.savefig(file, format=file_format, metadata=metadata)
     except OSError as error:
         raise DataError(

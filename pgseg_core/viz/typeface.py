@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+_OWN = "DejaVu Sans"
 _OTHERS = (
     *("notosanscjk", "notosans", "sourcehansans", "droidsansfallback", "wqy", "hiragino"),
     *("pingfang", "yugoth", "meiryo", "msyh", "malgun", "applesdgothic", "nirmala"),
@@ -21,15 +22,49 @@ def typeface(size: int, text: str = "") -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which matplotlib brings, at a height in pixels.
 
     It knows the Latin, Greek, Cyrillic, Hebrew, Arabic, Armenian and Georgian scripts. For a text
-    with others, a font of this machine that knows all of it is taken, where there is one;
-    otherwise a box is drawn for what is unknown.
+    with others, the font of this machine that knows most of it is taken; a box is drawn for what
+    that one does not know.
     """
-    wanted = frozenset(map(ord, text)) - _IGNORED
-    own = _own_file()
-    if text.isascii():
-        return ImageFont.truetype(str(own), size)
-    known = (file for file in (own, *_other_files()) if wanted <= _characters(file))
-    return ImageFont.truetype(str(own if not wanted else next(known, own)), size)
+    files = (_own_file(),) if not _unknown(text) else (_own_file(), *_other_files())
+    best = max(files, key=lambda file: len(_signs(text) & _characters(file)))  # the first of equals
+    return ImageFont.truetype(str(best), size)
+
+
+@cache
+def families(text: str) -> tuple[str, ...]:
+    """Return what matplotlib calls the fonts that know a text: it takes each sign from the first.
+
+    DejaVu Sans, then those fonts of this machine that add to it.
+    """
+    names, missing = [_OWN], set(_unknown(text))
+    for file in _other_files() if missing else ():
+        found = missing & _characters(file)
+        if found and (name := _known_to_matplotlib(file)):
+            names.append(name)
+            missing -= found
+    return tuple(names)
+
+
+def _signs(text: str) -> frozenset[int]:
+    return frozenset(map(ord, text)) - _IGNORED
+
+
+def _unknown(text: str) -> frozenset[int]:
+    """Return what DejaVu Sans lacks."""
+    return frozenset() if text.isascii() else _signs(text) - _characters(_own_file())
+
+
+def _known_to_matplotlib(file: Path) -> str:
+    """Return a font's family name, made known where matplotlib's list is older; empty if broken."""
+    from matplotlib import font_manager  # noqa: PLC0415 - most names are ASCII
+
+    try:
+        name = str(font_manager.get_font(str(file)).family_name)
+        if name not in font_manager.get_font_names():
+            font_manager.fontManager.addfont(str(file))
+    except (OSError, RuntimeError):
+        return ""
+    return name
 
 
 def _own_file() -> Path:
