@@ -1,6 +1,6 @@
 #!/bin/sh
 # The main job on the embedded default, in an empty folder: scenes -> shards -> training -> weights
-# -> a measured mIoU, a segmented picture and its prototypes. Some minutes on two cores.
+# -> a measured mIoU, a segmented picture and its prototypes. Five minutes on two cores.
 #
 #   sh examples/demo.sh [FOLDER]        PGSEG names the program where it is not on the PATH
 set -eu
@@ -14,22 +14,26 @@ step() {
   "$PGSEG" "$@"
 }
 
+RUN=runs/pgseg-tiny
+PICTURE=data/scenes/eval/images/20000000.png
+
 step data prepare
-if [ -e runs/pgseg-tiny ]; then # an earlier demo: go on with it, or find it finished
-  step train --resume runs/pgseg-tiny
+if [ -e "$RUN" ]; then # an earlier demo: go on with it, or find it finished
+  step train --resume "$RUN"
 else
-  step train --backend ddp --nproc 2
+  # One process: two would spend more than half of their time on what one has to do once.
+  step train --set train.epochs=5 --out "$RUN"
 fi
-step eval --limit 100
-step segment data/scenes/eval/images/20000000.png -c "sky,road,tree"
-step viz prototypes data/scenes/eval/images/20000000.png
+step eval --weights "$RUN" --limit 100
+step segment "$PICTURE" -c "sky,road,tree" --weights "$RUN"
+step viz prototypes "$PICTURE" --weights "$RUN"
 
 cat <<TEXT
 
 The pictures, in $FOLDER:
   segmented/20000000_overlay.png   the classes, over the picture
   20000000_prototypes.png          the groups, and the prototypes they were matched to
-Next:
-  pgseg segment YOUR_PHOTO.jpg -c "sky,road,tree"       (the checkout's pgseg is .venv/bin/pgseg)
+Next (in a checkout, pgseg is .venv/bin/pgseg):
+  pgseg segment YOUR_PHOTO.jpg -c "sky,road,tree" --weights $FOLDER/$RUN
   pgseg data prepare YOUR_CAPTIONS.tsv --out shards/ && pgseg train --data shards/
 TEXT
