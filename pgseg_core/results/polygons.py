@@ -31,9 +31,10 @@ class Polygon:
 
 
 def trace(mask: Bool[np.ndarray, "h w"], *, tolerance: float = TOLERANCE) -> list[Polygon]:
-    """Return a region's parts as polygons, the largest first.
+    """Return a region's parts as polygons, the largest first; never none of a region that is there.
 
-    With no tolerance a polygon holds exactly the centres of its pixels.
+    With no tolerance a polygon holds exactly the centres of its pixels. With one, parts as thin as
+    a pixel are left out, save where the region has no others.
 
     Args:
         mask: The region.
@@ -59,6 +60,8 @@ def trace(mask: Bool[np.ndarray, "h w"], *, tolerance: float = TOLERANCE) -> lis
         rings = [(ring - 0.5) * step + (left, top) for ring in rings if len(ring) >= 4]
         if rings:
             polygons.append(Polygon(rings[0], tuple(rings[1:])))
+    if not polygons:
+        return trace(mask, tolerance=0.0)
     return sorted(polygons, key=lambda polygon: -polygon.area)
 
 

@@ -16,6 +16,7 @@ from pgseg_core.results.coco import encode_rle, merge_datasets
 from pgseg_core.results.files import finished_record, write_result
 from pgseg_core.results.formats import FORMATS, parse_formats
 from pgseg_core.results.names import file_name
+from pgseg_core.results.polygons import trace
 from tests.results.conftest import blobs, labelled
 
 NAMES = ("background", "sky, blue", "a/b\\..", "🦊 אבג")
@@ -82,6 +83,14 @@ def test_geojson_holds_every_pixel_centre(written):
         seen[inside] = feature["properties"]["index"]
         assert feature["properties"]["name"] == NAMES[feature["properties"]["index"]]
     np.testing.assert_array_equal(seen, found.labels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1)])
+def test_a_region_as_thin_as_a_pixel_does_not_vanish(size):
+    mask = np.pad(np.ones(size, dtype=bool), 2)
+    (polygon,) = trace(mask)
+    x, y = np.meshgrid(np.arange(mask.shape[1]) + 0.5, np.arange(mask.shape[0]) + 0.5)
+    np.testing.assert_array_equal(crossings(polygon.outline, x, y) % 2 == 1, mask)
 
 
 def crossings(ring, x, y):
