@@ -20,6 +20,7 @@ from pgseg_core.data.segmentation import (
     SegmentationSet,
     open_segmentation_set,
     parse_unlabelled,
+    regrouped,
 )
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.evaluation.background import (
@@ -67,10 +68,12 @@ def _segmentation(wanted: Wanted, place: Place) -> list[Any]:
     protocol = load_protocol(wanted.protocol)
     unlabelled = parse_unlabelled(wanted.unlabelled)
     concerned = [name for name in names if name in WITH_UNLABELLED] or names
-    sets = [
+    opened = [
         open_segmentation_set(name, root, unlabelled=unlabelled if name in concerned else None)
         for name, root in zip(names, roots, strict=True)
     ]
+    file = wanted.regroup
+    sets = opened if file is None else [regrouped(images, file) for images in opened]
     if wanted.masks is not None:
         return _masks(wanted, wanted.masks, sets, place)
     return _labels(wanted, protocol, sets, place)

@@ -81,6 +81,7 @@ def _alone(wanted: Wanted) -> Path:
     unused = {
         "--dataset": wanted.datasets,
         "--masks": wanted.masks,
+        "--regroup": wanted.regroup,
         "--baseline": wanted.baseline,
         "--sweep-background": wanted.sweep,
         "--quality": wanted.quality,

@@ -37,6 +37,7 @@ class Wanted:
     data_roots: Sequence[Path]
     protocol: str
     overrides: Overrides
+    regroup: Path | None
     unlabelled: str | None
     own_size: bool
     sweep: bool

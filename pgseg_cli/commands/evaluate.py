@@ -72,6 +72,14 @@ def evaluate(
         Path | None,
         typer.Option("--classes", help="A class file with other wordings for the set's classes."),
     ] = None,
+    regroup: Annotated[
+        Path | None,
+        typer.Option(
+            "--regroup",
+            help="Measure other classes than the set's: a JSON file that gives each class values "
+            "of the mask files (ids) and wordings (synonyms); other pixels are not counted.",
+        ),
+    ] = None,
     templates: Annotated[
         str | None,
         typer.Option(
@@ -123,8 +131,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--baseline",
-            help="Measure a trivial answer instead of weights: background, frequent or "
-            "random-groups.",
+            help="Measure a trivial answer instead of weights: background, frequent, "
+            "random-classes, best-class or random-groups.",
         ),
     ] = None,
     split: Annotated[
@@ -176,6 +184,7 @@ def evaluate(
             classes=classes,
             refine=refine,
         ),
+        regroup=regroup,
         unlabelled=unlabelled,
         own_size=own_size,
         sweep=sweep_background,

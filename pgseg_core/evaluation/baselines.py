@@ -17,7 +17,7 @@ from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.errors import ConfigError
 from pgseg_core.evaluation.metrics import class_pixels
 
-BASELINES = ("background", "frequent", "random-groups")
+BASELINES = ("background", "frequent", "random-classes", "best-class", "random-groups")
 """Trivial answers by name."""
 RANDOM_GROUPS = 8
 """As many as the model has in its last stage."""
@@ -44,9 +44,10 @@ def trivial_baseline(
 
     Args:
         name: `background` everywhere; `frequent`: the class with most pixels, which reads every
-            mask once; or `random-groups`: eight cells around random points, each given the class
-            that most of its pixels have.
-        dataset: The set; masks are looked at by the last two.
+            mask once; `random-classes`: eight cells around random points, each of a random class;
+            `best-class`: for each image the class that most of its pixels have, everywhere; or
+            `random-groups`: the same for each of eight cells.
+        dataset: The set; masks are looked at by all but the first and third.
         limit: Only the first so many images.
         on_progress: Told after every mask that is read beforehand.
 
@@ -58,15 +59,21 @@ def trivial_baseline(
         if not dataset.has_background:
             raise ConfigError(
                 f"--baseline background: {dataset.name} has no background class",
-                hint="Take frequent or random-groups.",
+                hint=f"Take another of {', '.join(BASELINES)}.",
             )
         return Baseline(name, "background everywhere", lambda sample: _constant(sample, 0))
     if name == "frequent":
         best = _most_frequent(dataset, limit, on_progress)
         answer = f"'{dataset.class_names[best]}' everywhere"
         return Baseline(name, answer, lambda sample: _constant(sample, best))
+    number = len(dataset.class_names)
+    if name == "random-classes":
+        answer = f"{RANDOM_GROUPS} random cells an image, each with a random class"
+        return Baseline(name, answer, lambda sample: _random_classes(sample, number))
+    if name == "best-class":
+        answer = "each image's true best class everywhere"
+        return Baseline(name, answer, lambda sample: _best_of_groups(sample, number, count=1))
     if name == "random-groups":
-        number = len(dataset.class_names)
         answer = f"{RANDOM_GROUPS} random cells an image, each with its true best class"
         return Baseline(name, answer, lambda sample: _best_of_groups(sample, number))
     raise ConfigError(f"no baseline called '{name}'", hint=f"Known: {', '.join(BASELINES)}")
@@ -83,24 +90,37 @@ def random_groups(
         width: In pixels.
         count: How many cells.
     """
-    seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
-    points = np.random.default_rng(seed).random((count, 2)) * (height, width)
+    points = _generator(name).random((count, 2)) * (height, width)
     rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
     distance = [(rows - y) ** 2 + (columns - x) ** 2 for y, x in points]
     return np.argmin(np.stack(distance), axis=0)
 
 
-def _best_of_groups(sample: SegmentationSample, num_classes: int) -> Int16[Tensor, "1 h w"]:
+def _random_classes(sample: SegmentationSample, num_classes: int) -> Int16[Tensor, "1 h w"]:
+    groups = random_groups(sample.name, *sample.mask.shape)
+    classes = _generator(f"classes of {sample.name}").integers(0, num_classes, RANDOM_GROUPS)
+    return torch.from_numpy(classes.astype(np.int16)[groups])[None]
+
+
+def _best_of_groups(
+    sample: SegmentationSample, num_classes: int, *, count: int = RANDOM_GROUPS
+) -> Int16[Tensor, "1 h w"]:
     mask = sample.mask
-    groups = random_groups(sample.name, *mask.shape)
+    groups = random_groups(sample.name, *mask.shape, count)
     labels = np.zeros(mask.shape, dtype=np.int16)
-    for group in range(RANDOM_GROUPS):
+    for group in range(count):
         inside = groups == group
         found = mask[inside]
         found = found[found < num_classes]
         if len(found):
             labels[inside] = np.bincount(found, minlength=num_classes).argmax()
     return torch.from_numpy(labels)[None]
+
+
+def _generator(name: str) -> np.random.Generator:
+    """Return a generator that is the same for the same name on every machine."""
+    seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+    return np.random.default_rng(seed)
 
 
 def _constant(sample: SegmentationSample, label: int) -> Int16[Tensor, "1 h w"]:

@@ -5,9 +5,11 @@ and legends show the first, the text encoder reads the second.
 
 A class file has one class a line: `name`, or `name, synonym, ...` (every one is a prompt), or
 `name: wording, ...` (the name itself is then not a prompt). `#` starts a comment; quotes keep a
-comma, colon or hash inside a name.
+comma, colon or hash inside a name. A file that ends in .json says the same as
+{"classes": {"name": {"synonyms": ["wording", ...]}, ...}}.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +161,27 @@ def read_class_file(path: Path) -> Vocabulary:
             f"the class file {path} cannot be read: {error}",
             hint="Give a UTF-8 text file with one class a line.",
         ) from error
+    if path.suffix.lower() == ".json":
+        return _parse_class_json(text, where=str(path))
     return parse_class_lines(text.splitlines(), where=str(path))
+
+
+def _parse_class_json(text: str, *, where: str) -> Vocabulary:
+    try:
+        classes = json.loads(text)["classes"]
+        entries = tuple(
+            ClassName(name, tuple(map(str, about.get("synonyms") or [name])))
+            for name, about in classes.items()
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{where} is no class file ({error!r})",
+            hint='Write {"classes": {"water": {"synonyms": ["water", "lake"]}, ...}}',
+        ) from error
+    try:
+        return Vocabulary(entries)
+    except DataError as error:
+        raise DataError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def parse_class_lines(lines: Sequence[str], *, where: str) -> Vocabulary:

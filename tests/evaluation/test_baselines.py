@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,3 +73,21 @@ def test_answers_that_a_set_has_not_are_refused() -> None:
         trivial_baseline("background", dataset)
     with pytest.raises(ConfigError, match="no baseline called 'best'"):
         trivial_baseline("best", dataset)
+
+
+def test_random_classes_do_not_look_at_the_mask_and_best_class_does() -> None:
+    dataset = random_set(4)
+    blind = trivial_baseline("random-classes", dataset)
+    sample = dataset[3]
+    answer = blind.predict(sample)
+    assert answer.equal(blind.predict(replace(sample, mask=np.zeros_like(sample.mask))))
+    cells = random_groups(sample.name, *sample.mask.shape)
+    assert all(len(np.unique(answer[0].numpy()[cells == cell])) == 1 for cell in np.unique(cells))
+    seen = set()
+    for name in "abcdefgh":
+        seen |= set(blind.predict(replace(sample, name=name)).unique().tolist())
+    assert seen == {0, 1, 2}
+    best = trivial_baseline("best-class", dataset)
+    for mask, index in zip(dataset.masks, range(4), strict=True):
+        mode = np.bincount(mask[mask < 255], minlength=3).argmax()
+        assert best.predict(dataset[index]).unique().tolist() == [mode]

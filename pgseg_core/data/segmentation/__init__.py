@@ -13,6 +13,7 @@ from pgseg_core.data.segmentation.benchmarks import (
     parse_unlabelled,
     recognise_set,
 )
+from pgseg_core.data.segmentation.regroup import regrouped
 from pgseg_core.data.segmentation.sets import (
     BACKGROUND,
     IGNORE_LABEL,
@@ -39,4 +40,5 @@ __all__ = [
     "parse_unlabelled",
     "read_index_mask",
     "recognise_set",
+    "regrouped",
 ]
