@@ -48,7 +48,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--system",
-            help="Whose thresholds of protocol groupvit: pgseg (the default) or groupvit.",
+            help="Whose thresholds of protocol groupvit: pgseg (the default), groupvit or "
+            "ovsegmentor.",
         ),
     ] = None,
     background: Annotated[

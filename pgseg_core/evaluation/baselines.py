@@ -106,7 +106,8 @@ def _best_of_groups(
     sample: SegmentationSample, num_classes: int, *, count: int = RANDOM_GROUPS
 ) -> Int16[Tensor, "1 h w"]:
     mask = sample.mask
-    groups = random_groups(sample.name, *mask.shape, count)
+    height, width = mask.shape
+    groups = random_groups(sample.name, height, width, count)
     labels = np.zeros(mask.shape, dtype=np.int16)
     for group in range(count):
         inside = groups == group

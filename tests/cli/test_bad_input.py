@@ -103,7 +103,7 @@ def assert_refused(result, *parts):
         ("eval --masks empty --baseline frequent", ["--masks are measured by themselves"]),
         ("eval --classes gone.txt", ["gone.txt"]),
         ("eval --refine gone", ["--refine gone", "none, pamr, crf"]),
-        ("eval --system gone", ["no system 'gone'", "groupvit, pgseg"]),
+        ("eval --system gone", ["no system 'gone'", "groupvit, ovsegmentor, pgseg"]),
         ("eval compare empty good.jpg", ["report.json cannot be read", "pgseg eval --out"]),
         ("eval --protocol gone --data-root empty", ["no protocol called 'gone'"]),
         ("convert good.jpg --out new", ["not a readable .pth file"]),

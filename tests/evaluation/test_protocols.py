@@ -13,21 +13,20 @@ def test_every_protocol_loads_under_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "classes", "images", "groupvit", "pgseg"),
+    ("dataset", "classes", "images", "thresholds"),
     [
-        ("voc12", 21, 1449, 0.95, 0.95),
-        ("context60", 60, 5105, 0.35, 0.36),
-        ("coco-object", 81, 5000, 0.95, 0.85),
+        ("voc12", 21, 1449, {"groupvit": 0.95, "pgseg": 0.95, "ovsegmentor": 0.95}),
+        ("context60", 60, 5105, {"groupvit": 0.35, "pgseg": 0.36, "ovsegmentor": 0.35}),
+        ("coco-object", 81, 5000, {"groupvit": 0.95, "pgseg": 0.85, "ovsegmentor": 0.9}),
     ],
 )
 def test_groupvit_thresholds(
-    dataset: str, classes: int, images: int, groupvit: float, pgseg: float
+    dataset: str, classes: int, images: int, thresholds: dict[str, float]
 ) -> None:
     protocol = load_protocol("groupvit")
     rules = protocol.dataset(dataset)
     assert (rules.num_classes, rules.num_images) == (classes, images)
-    assert rules.system("groupvit").threshold == groupvit
-    assert rules.system("pgseg").threshold == pgseg
+    assert {name: chosen.threshold for name, chosen in rules.systems.items()} == thresholds
     assert protocol.background == "capped_threshold"
 
 
@@ -76,7 +75,9 @@ def test_sclip_reads_small_windows_and_scales_by_set() -> None:
 def test_a_system_that_the_protocol_does_not_know_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"protocol tcl has no system 'pgseg'"):
         load_protocol("tcl").rules("voc12", "pgseg")
-    with pytest.raises(ConfigError, match=r"(?s)no system 'clip'.*Known: groupvit, pgseg"):
+    with pytest.raises(
+        ConfigError, match=r"(?s)no system 'clip'.*Known: groupvit, ovsegmentor, pgseg"
+    ):
         load_protocol("groupvit").rules("elsewhere", "clip")
 
 
@@ -86,7 +87,9 @@ def test_unknown_names_list_the_known_ones() -> None:
     protocol = load_protocol("groupvit")
     with pytest.raises(ConfigError, match=r"(?s)'voc13'.*Did you mean voc12\?"):
         protocol.dataset("voc13")
-    with pytest.raises(ConfigError, match=r"(?s)'clip' on Pascal VOC 2012.*Known: groupvit, pgseg"):
+    with pytest.raises(
+        ConfigError, match=r"(?s)'clip' on Pascal VOC 2012.*Known: groupvit, ovsegmentor, pgseg"
+    ):
         protocol.dataset("voc12").system("clip")
 
 

@@ -17,7 +17,7 @@ def where_to_get(name: str, *, after: str) -> str:
     source = _sources().get(name)
     if source is None:
         return after
-    hint = f"{after.rstrip('.')}. " if after else ""
+    hint = f"{after.rstrip('.')}. " if after and after[-1] not in "?!" else f"{after} ".lstrip()
     return f"{hint}{source['title']} is published at {source['home']}: {source['files']}."
 
 
