@@ -17,12 +17,7 @@ from pgseg_core.data.transforms import normalise
 from pgseg_core.device import find_device
 from pgseg_core.inference.affinity import class_scores, with_background
 from pgseg_core.inference.batching import encode_fields
-from pgseg_core.inference.classes import (
-    BACKGROUND,
-    BackgroundBank,
-    ClassBank,
-    embed_wordings,
-)
+from pgseg_core.inference.classes import BACKGROUND, BackgroundBank, ClassBank, embed_wordings
 from pgseg_core.inference.encoders import Encoders, TorchEncoders
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.pictures import Picture, as_photos

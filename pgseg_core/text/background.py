@@ -13,6 +13,7 @@ from pathlib import Path
 from pgseg_core.errors import ConfigError, did_you_mean, nearest_name
 from pgseg_core.text.vocabulary import (
     Vocabulary,
+    name_key,
     parse_class_lines,
     parse_class_list,
     read_class_file,
@@ -48,8 +49,8 @@ class BackgroundWords:
         return self._where(wordings, taken=True).words
 
     def _where(self, wordings: Iterable[str], *, taken: bool) -> "BackgroundWords":
-        known = {_key(wording) for wording in wordings}
-        words = tuple(word for word in self.words if (_key(word) in known) == taken)
+        known = {name_key(wording) for wording in wordings}
+        words = tuple(word for word in self.words if (name_key(word) in known) == taken)
         return BackgroundWords(words, self.source)
 
 
@@ -100,9 +101,5 @@ def _named(name: str) -> BackgroundWords:
 
 def _words(vocabulary: Vocabulary) -> tuple[str, ...]:
     """Take every wording of every line for a word of its own, once."""
-    words = {_key(word): word for prompts in vocabulary.prompts for word in prompts}
+    words = {name_key(word): word for prompts in vocabulary.prompts for word in prompts}
     return tuple(words.values())
-
-
-def _key(word: str) -> str:
-    return " ".join(word.split()).casefold()

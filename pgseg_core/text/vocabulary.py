@@ -59,7 +59,7 @@ class Vocabulary:
                     f"class '{entry.name}' has no wording to look for",
                     hint=f"Write it after the colon: {entry.name}: wording",
                 )
-            key = _key(entry.name)
+            key = name_key(entry.name)
             if key in first:
                 raise DataError(
                     f"class '{entry.name}' is named twice"
@@ -90,15 +90,15 @@ class Vocabulary:
         Raises:
             DataError: A name is not in this vocabulary.
         """
-        known = {_key(entry.name): entry for entry in self.classes}
+        known = {name_key(entry.name): entry for entry in self.classes}
         wanted = tuple(names)
-        unknown = [name for name in wanted if _key(name) not in known]
+        unknown = [name for name in wanted if name_key(name) not in known]
         if unknown:
             raise DataError(
                 f"no class called {_shown(unknown)} in this vocabulary",
                 hint=did_you_mean(unknown[0], self.names, what="It has"),
             )
-        return Vocabulary(tuple(known[_key(name)] for name in wanted))
+        return Vocabulary(tuple(known[name_key(name)] for name in wanted))
 
 
 def load_vocabulary(source: str) -> Vocabulary:
@@ -242,7 +242,8 @@ def _unquote(field: str) -> str:
     return " ".join(field.replace('"', "").split())
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """Return what two names share that are one: capitals and spaces do not tell them apart."""
     return " ".join(name.split()).casefold()
 
 
