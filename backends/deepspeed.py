@@ -8,11 +8,13 @@ nobody needs DeepSpeed to read them.
 import logging
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from backends.ds_config import read_ds_config
@@ -37,7 +39,7 @@ from backends.world import find_world
 from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
-from pgseg_core.errors import TrainingError
+from pgseg_core.errors import ConfigError, TrainingError
 from pgseg_core.train.optim import make_optimizer, set_learning_rate
 from pgseg_core.train.protocols import StepReport
 from pgseg_core.train.schedule import Schedule
@@ -47,6 +49,7 @@ if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 import deepspeed
+from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
 from backends.zero_state import ZeroState
 
@@ -61,12 +64,21 @@ class DeepSpeedBackend:
     """Joins what torchrun, srun, `deepspeed` or `--nproc` started."""
 
     def check(self, config: TrainConfig, world_size: int) -> None:
-        """Compare ds.json with our configuration.
+        """Compare ds.json with our configuration, and its ZeRO block with DeepSpeed's own.
 
         Raises:
-            ConfigError: They contradict each other.
+            ConfigError: They contradict each other, or DeepSpeed does not know an option.
         """
-        read_ds_config(config, world_size)
+        values = read_ds_config(config, world_size)
+        try:
+            DeepSpeedZeroConfig(**values["zero_optimization"])
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(["zero_optimization", *map(str, first["loc"])])
+            raise ConfigError(
+                f"{config.deepspeed}: {name}: {first['msg']}",
+                hint="Its options: https://www.deepspeed.ai/docs/config-json",
+            ) from None
 
     def open(self, config: TrainConfig) -> "DeepSpeedSession":
         """Check ds.json and find the other ranks.
@@ -254,6 +266,8 @@ class _Root(nn.Module):
 
 def _initialize(task: nn.Module, optimizer: torch.optim.Optimizer, values: dict[str, Any]) -> Any:
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    # newer torch renames collectives that DeepSpeed calls; it would say so many times a step
+    warnings.filterwarnings("ignore", "`torch.distributed.*` is deprecated", FutureWarning)
     deepspeed.ops.__compatible_ops__[_COMPILED] = False
     os.environ.setdefault("LOCAL_RANK", "0")  # which DeepSpeed insists on
     deepspeed.init_distributed(verbose=False)

@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pgseg_core.config import TrainConfig
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, nearest_name
 
 AUTO = "auto"
 _ADAMW = {"eps": 1e-8}
 _STAGES = (0, 1, 2, 3)
+_KEYS = (
+    "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps",
+    "gradient_clipping", "optimizer", "scheduler", "bf16", "fp16", "zero_optimization", "aio",
+    "activation_checkpointing", "communication_data_type", "comms_logger", "flops_profiler",
+    "prescale_gradients", "steps_per_print", "wall_clock_breakdown", "zero_force_ds_cpu_optimizer",
+)  # fmt: skip
+"""What a file for training usually holds; a key that is nearly one of these was meant to be it."""
+_OTHER_TRAINING = (
+    "amp", "torch_autocast", "compression_training", "curriculum_learning", "data_efficiency",
+    "elasticity", "progressive_layer_drop",
+)  # fmt: skip
+"""Blocks that, enabled, would change what is computed behind our configuration."""
 
 
 def read_ds_config(config: TrainConfig, world_size: int) -> dict[str, Any]:
@@ -34,6 +46,7 @@ def read_ds_config(config: TrainConfig, world_size: int) -> dict[str, Any]:
     """
     origin = config.deepspeed or "DeepSpeed's defaults"
     values = _read(Path(config.deepspeed)) if config.deepspeed else {}
+    _check_keys(values, origin)
     _fill_batch(values, config, world_size, origin)
     _agree(values, "gradient_clipping", config.clip, "train.clip", origin)
     _check_optimizer(values, config, origin)
@@ -74,10 +87,29 @@ def _read(path: Path) -> dict[str, Any]:
             hint="Ready ones are in examples/deepspeed: --deepspeed examples/deepspeed/zero2.json",
         ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} is not valid JSON: {error}") from None
+        raise ConfigError(
+            f"{path} is not valid JSON: {error}",
+            hint="Mend it there, or take a ready one: --deepspeed examples/deepspeed/zero2.json",
+        ) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} does not hold a JSON object", hint="Start it with {")
     return values
+
+
+def _check_keys(values: Mapping[str, Any], origin: str) -> None:
+    """Refuse misspelt keys, which DeepSpeed passes over, and blocks that change the training."""
+    for name, value in values.items():
+        meant = "" if name in _KEYS else nearest_name(name, _KEYS, likeness=0.85)
+        if meant:
+            raise ConfigError(
+                f"{origin}: DeepSpeed knows no key {name}", hint=f"Did you mean {meant}?"
+            )
+        enabled = isinstance(value, Mapping) and value.get("enabled", False) is not False
+        if name in _OTHER_TRAINING and enabled:
+            raise ConfigError(
+                f"{origin}: {name} is enabled, which would change what train and data say",
+                hint="Take the block out of the file",
+            )
 
 
 def _fill_batch(values: dict[str, Any], config: TrainConfig, world_size: int, origin: str) -> None:
@@ -128,7 +160,9 @@ def _check_scheduler(values: dict[str, Any], origin: str) -> None:
     if block is None:
         return
     _mapping(block, "scheduler", origin)
-    fixed = [name for name, value in block.get("params", {}).items() if value != AUTO]
+    given = block.get("params", {})
+    _mapping(given, "scheduler.params", origin)
+    fixed = [name for name, value in given.items() if value != AUTO]
     if block.get("type", AUTO) not in (AUTO, "WarmupCosineLR") or fixed:
         what = f"scheduler.params.{fixed[0]}" if fixed else f"scheduler.type {block['type']}"
         raise ConfigError(
@@ -163,6 +197,12 @@ def _check_zero(values: dict[str, Any], origin: str) -> None:
         raise ConfigError(
             f"{origin}: zero_optimization.stage is {zero['stage']!r}", hint="It is 0, 1, 2 or 3"
         )
+    if "offload_param" in zero and zero["stage"] != 3:
+        raise ConfigError(
+            f"{origin}: zero_optimization.offload_param is for stage 3, but the stage is "
+            f"{zero['stage']}",
+            hint='Write "stage": 3, or offload_optimizer instead',
+        )
     if "offload_optimizer" in zero:  # our AdamW runs there; DeepSpeed's needs a compiler
         values.setdefault("zero_force_ds_cpu_optimizer", False)
 
@@ -175,7 +215,9 @@ def _agree(values: dict[str, Any], name: str, ours: float, option: str, origin: 
 
 
 def _contradiction(origin: str, name: str, given: Any, option: str, ours: Any) -> ConfigError:
-    change = f"--set {option}={json.dumps(given)}, or write" if "." in option else "Write"
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    settable = "." in option and number
+    change = f"--set {option}={json.dumps(given)}, or write" if settable else "Write"
     return ConfigError(
         f"{origin}: {name} is {json.dumps(given)}, but {option} is {json.dumps(ours)}",
         hint=f'{change} "auto" in the file',

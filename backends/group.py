@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
 
 from backends.collectives import ProcessGroupCollectives
+from backends.launch import is_started_rank
 from backends.world import World, find_world
 from pgseg_core.comm import Collectives, LocalCollectives
 from pgseg_core.config import TrainConfig
@@ -65,10 +66,11 @@ class ProcessGroup:
                 raise
             late = "timed out" in text or "timeout" in text
             how = f"did not answer within {self.timeout:g} s" if late else "closed the connection"
+            hints = [] if is_started_rank() else ["Start all ranks again; training: --resume RUN"]
+            if late:
+                hints.append("Where it only was slow, training waits longer with --timeout SECONDS")
             raise BackendError(
-                f"{what}: another rank than {self.world.rank} {how}",
-                hint="Go on from the newest checkpoint: pgseg train --resume RUN"
-                + (". Where it only was slow, give it longer: --timeout SECONDS" if late else ""),
+                f"{what}: another rank than {self.world.rank} {how}", hint=". ".join(hints)
             ) from error
 
     def _join(self) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,13 @@ class Node:
     port: str
 
 
-def start_ranks(arguments: Sequence[str], num_ranks: int, node: Node | None = None) -> int:
+def start_ranks(
+    arguments: Sequence[str],
+    num_ranks: int,
+    node: Node | None = None,
+    *,
+    again: Callable[[], str] = lambda: "Run the same command again",
+) -> int:
     """Run a Python command line once per rank, and wait for all.
 
     Ctrl-C and SIGTERM are passed on once to every rank, which then save and end.
@@ -63,6 +69,7 @@ def start_ranks(arguments: Sequence[str], num_ranks: int, node: Node | None = No
         arguments: What follows `python`, such as `["-m", "pgseg_cli.main", "train"]`.
         num_ranks: How many processes.
         node: This machine's place among several; alone by default.
+        again: Asked what to type next where a rank died or did not answer; no full stop.
 
     Returns:
         0, or the exit code of ranks that were interrupted (130).
@@ -89,7 +96,7 @@ def start_ranks(arguments: Sequence[str], num_ranks: int, node: Node | None = No
         if failures:
             first = min(failures, key=lambda f: (f.second_hand, f.when))
             silent = [node.first_rank + local for local, c in enumerate(codes) if c is None]
-            raise _told(first, silent) or _died(first, node.world_size)
+            raise _told(first, silent, again()) or _died(first, node.world_size, again())
     return 0
 
 
@@ -204,16 +211,18 @@ def _failure(rank: int, code: int | None, errors: Path) -> _Failure:
     return _Failure(rank, code, error, entry["when"], bool(entry["second_hand"]))
 
 
-def _told(failure: _Failure, silent: Sequence[int]) -> PgsegError | None:
+def _told(failure: _Failure, silent: Sequence[int], again: str) -> PgsegError | None:
     """Return the rank's own error; if it waited in vain, with the ranks that it waited for."""
     error = failure.error
-    if error is None or not failure.second_hand or not silent:
+    if error is None or not failure.second_hand:
         return error
     names = ", ".join(str(rank) for rank in silent)
-    return BackendError(f"{error.message} (still running but silent: {names})", hint=error.hint)
+    waited_for = f" (still running but silent: {names})" if silent else ""
+    hint = f"{again}. {error.hint}" if error.hint else again
+    return BackendError(f"{error.message}{waited_for}", hint=hint)
 
 
-def _died(failure: _Failure, num_ranks: int) -> BackendError:
+def _died(failure: _Failure, num_ranks: int, again: str) -> BackendError:
     rank, code = failure.rank, failure.code
     if code < 0:
         how = f"was killed by signal {-code} ({signal.Signals(-code).name})"
@@ -221,8 +230,7 @@ def _died(failure: _Failure, num_ranks: int) -> BackendError:
         how = f"ended with exit code {code}; its own message is above"
     return BackendError(
         f"rank {rank} of {num_ranks} {how}, and the other ranks were ended",
-        hint="Go on from the newest checkpoint: pgseg train --resume RUN --nproc "
-        f"{num_ranks}. SIGKILL often means that memory ran out",
+        hint=again + (". SIGKILL often means that memory ran out" if code == -9 else ""),
     )
 
 

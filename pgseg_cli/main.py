@@ -54,6 +54,7 @@ app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown
 
 def run() -> None:
     """Run the program: exit code 0, 2 for what the user can put right, 130 for an interrupt."""
+    sys.argv[1:] = without_local_rank(sys.argv[1:])
     try:
         app()
     except PgsegError as error:
@@ -67,6 +68,12 @@ def run() -> None:
     except BrokenPipeError:  # the reader of our standard output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def without_local_rank(arguments: list[str]) -> list[str]:
+    """Drop what launchers put before the command: `--local_rank=1`; LOCAL_RANK says it too."""
+    first = arguments[0] if arguments else ""
+    return arguments[1:] if first.startswith(("--local_rank=", "--local-rank=")) else arguments
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Several processes for work that is no training: starting them, and each one's place."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,12 @@ def started_elsewhere(nproc: int | None) -> bool:
     """
     if (nproc or 1) == 1 or is_started_rank() or find_world().size > 1:
         return False
-    code = start_ranks(["-m", "pgseg_cli.main", *sys.argv[1:]], nproc or 1)
+    given = sys.argv[1:]
+    code = start_ranks(
+        ["-m", "pgseg_cli.main", *given],
+        nproc or 1,
+        again=lambda: f"Run it again: pgseg {shlex.join(given)}",
+    )
     if code:
         raise typer.Exit(code)
     return True

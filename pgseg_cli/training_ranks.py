@@ -98,7 +98,7 @@ def start_elsewhere(config: Config, run: RunFolder, asked: Asked, *, resumed: bo
     placed = own_node()
     if placed is not None:
         node, slots = placed
-        _leave(start_ranks(line, slots, node))
+        _leave(start_ranks(line, slots, node, again=lambda: _again(run, "--hostfile HOSTS")))
         return True
     if asked.hostfile is not None and find_world().size == 1:
         hosts = read_hostfile(asked.hostfile)
@@ -108,7 +108,7 @@ def start_elsewhere(config: Config, run: RunFolder, asked: Asked, *, resumed: bo
     count = num_ranks(config, asked.nproc)
     if count > 1:
         check_start(config, run, count, resumed=resumed)
-        _leave(start_ranks(line, count))
+        _leave(start_ranks(line, count, again=lambda: _again(run, f"--nproc {count}")))
         return True
     return False
 
@@ -125,6 +125,12 @@ def check_start(config: Config, run: RunFolder, count: int, *, resumed: bool) ->
     find_shards(config.data.shards, config.data.split)
     if not resumed:
         run.check_free()
+
+
+def _again(run: RunFolder, where: str) -> str:
+    if run.has_begun():
+        return f"Go on from the newest checkpoint: pgseg train --resume {run.path} {where}"
+    return "It had not begun to train: run the same command again"
 
 
 def _leave(code: int) -> None:

@@ -47,10 +47,10 @@ class TrainingError(PgsegError):
     """A run cannot go on, for example because a loss is not finite."""
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like an unknown one; empty where none is."""
+def nearest_name(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return the known name that is most like an unknown one; empty where none is so like."""
     folded = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=likeness)
     return folded[close[0]] if close else ""
 
 

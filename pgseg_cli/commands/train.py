@@ -96,9 +96,6 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change an option: --set train.lr=1e-3. Can be repeated."),
     ] = None,
-    local_rank: Annotated[  # noqa: ARG001 - the deepspeed launcher adds it; LOCAL_RANK says it too
-        int, typer.Option("--local_rank", hidden=True)
-    ] = 0,
 ) -> None:
     """Learn to segment from image-text pairs."""
     from backends.launch import die_with_parent

@@ -48,13 +48,17 @@ class RunFolder:
         """Return the same folder as one of several ranks sees it."""
         return RunFolder(self.path, comm)
 
+    def has_begun(self) -> bool:
+        """Whether there is a run here that `--resume` can go on with."""
+        return (self.path / CONFIG).is_file()
+
     def check_free(self) -> None:
         """Refuse a folder that holds a run.
 
         Raises:
             ConfigError: Another run is here already.
         """
-        if (self.path / CONFIG).exists():
+        if self.has_begun():
             raise ConfigError(
                 f"{self.path} already holds a run",
                 hint=f"Continue it: pgseg train --resume {self.path}   or choose another --out",
@@ -80,7 +84,7 @@ class RunFolder:
         Raises:
             ConfigError: There is no run here.
         """
-        if not (self.path / CONFIG).is_file():
+        if not self.has_begun():
             raise ConfigError(
                 f"{self.path} holds no run to resume", hint="Start one: pgseg train --out ..."
             )

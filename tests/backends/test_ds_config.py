@@ -7,6 +7,7 @@ import pytest
 
 from backends.conformance import trial_config
 from backends.ds_config import precision_of, read_ds_config
+from backends.registry import check_settings
 from pgseg_core.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "deepspeed"
@@ -65,6 +66,13 @@ def test_optimizer_and_scheduler_that_agree_are_taken_out(tmp_path):
         ({"bf16": {"enabled": True}}, "bf16 is enabled, but train.precision is fp32"),
         ({"zero_optimization": {"stage": 4}}, "zero_optimization.stage is 4"),
         ({"zero_optimization": 2}, "zero_optimization is not a JSON object"),
+        ({"zero_optimization": {"stage": "2"}}, "zero_optimization.stage is '2'"),
+        ({"zero_optimization": {"stage": 2, "offload_param": {}}}, "offload_param is for stage 3"),
+        ({"zero_optimisation": {"stage": 2}}, "DeepSpeed knows no key zero_optimisation"),
+        ({"train_batch_size": "eight"}, 'train_batch_size is "eight", but train.batch_size is 8'),
+        ({"scheduler": {"params": 3}}, "scheduler.params is not a JSON object"),
+        ({"optimizer": "AdamW"}, "optimizer is not a JSON object"),
+        ({"amp": {"enabled": True}}, "amp is enabled, which would change"),
         ({"aio": {"block_size": "auto"}}, 'aio.block_size is "auto", but nothing'),
     ],
 )
@@ -73,6 +81,21 @@ def test_contradictions_are_named(tmp_path, given, sentence):
         read_ds_config(settings(tmp_path, given), 2)
     assert sentence in caught.value.message
     assert "ds.json" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("zero", "sentence"),
+    [
+        ({"offload_optimiser": {"device": "cpu"}}, "zero_optimization.offload_optimiser: Extra"),
+        ({"offload_optimizer": {"device": "gpu"}}, "offload_optimizer.device: Input should be"),
+        ({"overlap_comm": "perhaps"}, "overlap_comm: Input should be a valid boolean"),
+    ],
+)
+def test_what_deepspeed_itself_would_refuse_is_refused_before_it_starts(tmp_path, zero, sentence):
+    pytest.importorskip("deepspeed")
+    train = settings(tmp_path, {"zero_optimization": {"stage": 2, **zero}}, backend="deepspeed")
+    with pytest.raises(ConfigError, match=sentence):
+        check_settings(train, 2)
 
 
 def test_a_missing_file_is_named(tmp_path):

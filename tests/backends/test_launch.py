@@ -16,8 +16,9 @@ def test_all_well():
 
 def test_a_killed_rank_is_named_and_the_others_are_ended():
     line = _RANK + "os.kill(os.getpid(), signal.SIGKILL) if rank == 1 else time.sleep(600)"
-    with pytest.raises(PgsegError, match="rank 1 of 3 was killed by signal 9"):
-        start_ranks(["-c", line], 3)
+    with pytest.raises(PgsegError, match="rank 1 of 3 was killed by signal 9") as caught:
+        start_ranks(["-c", line], 3, again=lambda: "Run it again: pgseg eval")
+    assert caught.value.hint.startswith("Run it again: pgseg eval. SIGKILL often means")
 
 
 def test_an_exit_code_is_named(capfd):

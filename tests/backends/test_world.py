@@ -1,5 +1,9 @@
 """Places among ranks, and the noise of a rank."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -31,6 +35,13 @@ def test_slurm():
     }  # fmt: skip
     assert find_world(said) == World(5, 8, 1, "gpu07", 20_000 + 123456 % 20_000)
     assert find_world({**said, "SLURM_NTASKS": "1"}) == World()
+
+
+def test_what_deepspeeds_launcher_puts_before_the_command_is_no_option():
+    line = [sys.executable, "-m", "pgseg_cli.main", "--local_rank=1", "backends", "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "deepspeed" in json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(
