@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from pgseg_cli.drawing import (
@@ -19,7 +21,7 @@ from pgseg_cli.drawing import (
     pick_samples,
     save_all,
 )
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, did_you_mean
 from pgseg_core.evaluation.protocols import load_protocol
 from pgseg_core.evaluation.question import Overrides, ask
 from pgseg_core.evaluation.reader import Reader
@@ -28,6 +30,10 @@ from pgseg_core.figures.compare import Column, MaskColumn, draw_comparison
 from pgseg_core.figures.photos import read_photos
 from pgseg_core.inference.classes import BACKGROUND
 from pgseg_core.text.vocabulary import load_vocabulary
+from pgseg_core.viz.palette import own_colours
+
+PALETTES = ("safe", "own")
+"""Colours of classes: told apart by every kind of colour vision, or those of a set's publishers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,7 @@ class _Shown:
     columns: Sequence[Column]
     class_names: Sequence[str]
     background: bool
+    vocabulary: str
 
 
 def draw(wanted: Comparison) -> None:
@@ -87,7 +94,7 @@ def draw(wanted: Comparison) -> None:
         [*models, *others, *truth],
         shown.class_names,
         background=shown.background,
-        colours=wanted.palette,
+        colours=_colours(wanted.palette, shown),
         width=wanted.width,
     )
     save_all(iter([(path, figure)]))
@@ -120,6 +127,7 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
         columns=columns,
         class_names=images.class_names,
         background=images.has_background,
+        vocabulary=images.vocabulary,
     )
 
 
@@ -152,7 +160,14 @@ def _of_photos(wanted: Comparison) -> _Shown:
         columns=columns,
         class_names=names,
         background=wanted.background,
+        vocabulary=wanted.classes or "",
     )
+
+
+def _colours(palette: str, shown: _Shown) -> UInt8[np.ndarray, "c 3"] | None:
+    if palette not in PALETTES:
+        raise ConfigError(f"--palette {palette}", hint=did_you_mean(palette, PALETTES))
+    return own_colours(shown.vocabulary, shown.class_names) if palette == "own" else None
 
 
 def _models(wanted: Comparison) -> list[NamedModel]:

@@ -115,6 +115,14 @@ def prepare(
     user_agent: Annotated[
         str | None, typer.Option("--user-agent", help="What servers are told who asks.")
     ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Of a finished preparation: ask again for what failed by chance (timed out, "
+            "HTTP 503, ...), and keep what comes now.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -166,6 +174,7 @@ def prepare(
         bytes_per_shard=shard_mb * 1_000_000,
         part=None if part is None else parse_part(part),
         overwrite=overwrite,
+        retry_failed=retry_failed,
         **({} if threads is None else {"threads": threads}),
     )
     try:
@@ -174,6 +183,8 @@ def prepare(
     except KeyboardInterrupt:
         say(f"stopped; the same command goes on from what is in {out}")
         raise
+    if prepared.was_there and retry_failed:
+        say(f"of what is left out of {out}, nothing failed by chance")
     show(prepared, out, json=json)
 
 
@@ -226,6 +237,8 @@ def show(prepared: "Prepared", out: Path, *, json: bool) -> None:
     """Print what a folder holds, what was left out, and what to type next."""
     if prepared.was_there:
         say(f"{out} holds this very preparation already, nothing to do")
+    elif prepared.retried:
+        say(f"asked again for {prepared.retried:,} images: {prepared.recovered:,} came")
     elif prepared.resumed:
         say(f"went on where it was stopped: {prepared.resumed:,} images were done")
     show_manifest(prepared.manifest, out, json=json)

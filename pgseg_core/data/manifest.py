@@ -118,6 +118,8 @@ class Manifest:
         sources: What was read, and what became of it.
         splits: The shards of every split, in order.
         part: Which part of a preparation on several machines this is; None is the whole.
+        rounds: How often images that failed by chance were asked for: 1, and 1 more for each
+            `--retry-failed`.
     """
 
     format: Literal["pgseg-shards"] = "pgseg-shards"
@@ -128,6 +130,7 @@ class Manifest:
     sources: tuple[SourceEntry, ...]
     splits: dict[str, tuple[ShardEntry, ...]]
     part: Part | None = None
+    rounds: int = 1
 
     @property
     def shards(self) -> tuple[ShardEntry, ...]:

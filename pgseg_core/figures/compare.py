@@ -11,11 +11,8 @@ from PIL import Image
 from pgseg_core.evaluation.regions import Regions
 from pgseg_core.figures.grid import Grid, Key, Row, Tile, draw_grid
 from pgseg_core.figures.tiles import label_picture, photo_pixels
-from pgseg_core.viz.palette import class_colours, palette, voc_colours
+from pgseg_core.viz.palette import class_colours, palette
 from pgseg_core.viz.sheet import TWO_COLUMNS
-
-PALETTES = ("safe", "voc")
-"""Colours of classes: told apart by every kind of colour vision, or Pascal VOC's own."""
 
 _MOST_NAMED = 24
 _FIRST_FREE = 20  # masks without a class begin here in the palette, after its best known colours
@@ -44,7 +41,7 @@ def draw_comparison(
     class_names: Sequence[str],
     *,
     background: bool,
-    colours: str = PALETTES[0],
+    colours: UInt8[np.ndarray, "c 3"] | None = None,
     width: float = TWO_COLUMNS,
 ) -> Figure:
     """Draw photos in rows and systems in columns, and name the classes that are seen.
@@ -56,10 +53,10 @@ def draw_comparison(
         columns: Systems and ground truth, left to right.
         class_names: In the order of the labels.
         background: Whether class 0 is the background.
-        colours: One of `PALETTES`.
+        colours: Of the labels; None takes those that every kind of colour vision tells apart.
         width: Of the figure, in inches.
     """
-    table = _table(len(class_names), colours, background=background)
+    table = class_colours(len(class_names), background=background) if colours is None else colours
     rows = []
     for index, photo in enumerate(photos):
         pixels = photo_pixels(photo)
@@ -79,12 +76,6 @@ def draw_comparison(
     )
     headings = ("Photo", *(column.name for column in columns))
     return draw_grid(Grid(rows, headings, key), width=width).figure
-
-
-def _table(count: int, colours: str, *, background: bool) -> UInt8[np.ndarray, "c 3"]:
-    if colours == "safe":
-        return class_colours(count, background=background)
-    return voc_colours(count) if background else voc_colours(count + 1)[1:]
 
 
 def _seen(columns: Sequence[Column | MaskColumn], count: int) -> list[int]:

@@ -5,10 +5,14 @@ between them. The rest follow by taking, again and again, the colour that is far
 colours taken so far, in OKLab, as seen with normal and with red- or green-blind vision.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+from pgseg_core.errors import ConfigError
+from pgseg_core.vocabularies import PUBLISHED_COLOURS, published_colours
 
 RGB = tuple[int, int, int]
 
@@ -89,19 +93,25 @@ def class_colours(count: int, *, background: bool) -> UInt8[np.ndarray, "c 3"]:
     return np.array(colours[:count], dtype=np.uint8).reshape(-1, 3)
 
 
-def voc_colours(count: int) -> UInt8[np.ndarray, "c 3"]:
-    """Return Pascal VOC's own colours, which readers of its figures know; label 0 is black.
+def own_colours(vocabulary: str, names: Sequence[str]) -> UInt8[np.ndarray, "c 3"]:
+    """Return the colours that a set's publishers gave its classes, which readers know.
 
-    The bits of a label, least first, are dealt to red, green and blue in turn, highest place first.
-    They are not chosen for colour-blind readers; `class_colours` are.
+    They are not chosen for colour-blind readers; `class_colours` are. A background is black.
+
+    Args:
+        vocabulary: The set's class list.
+        names: Its classes, in the order of the labels.
+
+    Raises:
+        ConfigError: Its classes have no colours of their own.
     """
-    labels = np.arange(count)
-    colours = np.zeros((count, 3), dtype=np.uint8)
-    for place in range(8):
-        for channel in range(3):
-            bit = labels >> (3 * place + channel) & 1
-            colours[:, channel] |= (bit << (7 - place)).astype(np.uint8)
-    return colours
+    if vocabulary not in PUBLISHED_COLOURS:
+        raise ConfigError(
+            f"the classes of {vocabulary or 'these names'} have no published colours",
+            hint=f"These have: {', '.join(PUBLISHED_COLOURS)}. Or choose --palette safe.",
+        )
+    known = published_colours(vocabulary)
+    return np.array([known.get(name, (0, 0, 0)) for name in names], dtype=np.uint8).reshape(-1, 3)
 
 
 def palette_bytes(*, background: bool) -> bytes:

@@ -1,3 +1,6 @@
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from pgseg_core.data.pairs import read_pairs
@@ -106,6 +109,45 @@ def test_an_outage_loses_no_image(server, tmp_path, monkeypatch):
     result = prepare([table], tmp_path / "out", options(retries=0))
     assert result.resumed == 4 + 6 + 1, "a shard, and what was surely dead"
     assert result.manifest.failed == {"no connection": 26, "HTTP 404": 1}
+
+
+def test_what_failed_by_chance_is_asked_for_again_and_nothing_else(server, tmp_path):
+    """Also when the second round is stopped, and once more when there is a third."""
+    paths = [f"{'sometimes' if n % 3 == 1 else 'good'}/{n}.jpg" for n in range(24)]
+    paths[5], paths[11] = "status/404", "status/503"
+    table = write_list(tmp_path / "list.tsv", [server.url(path) for path in paths])
+    out, again = tmp_path / "out", replace(options(retries=0), retry_failed=True)
+    server.down = True
+    first = prepare([table], out, options(retries=0)).manifest
+    assert (first.failed, first.rounds) == ({"HTTP 404": 1, "HTTP 503": 9}, 1)
+    before = {path.name: path.read_bytes() for path in out.glob("*.tar")}
+
+    server.down = False
+
+    def stop(now):
+        if now.kept == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare([table], out, again, on_progress=stop)
+    assert not (out / "manifest.json").exists()
+    result = prepare([table], out, options(retries=0))  # the plain command goes on with it too
+    assert (result.retried, result.recovered) == (4, 4), "a shard of four was finished before"
+    manifest = result.manifest
+    assert (manifest.failed, manifest.rounds) == ({"HTTP 404": 1, "HTTP 503": 1}, 2)
+    assert manifest.images_seen == 24
+    assert {name: (out / name).read_bytes() for name in before} == before
+    kept = sorted(int(pair.captions[0].split()[1]) for pair in read_pairs(out, "train"))
+    assert kept == [n for n in range(24) if n not in (5, 11)], "each once"
+    asked = server.asked.copy()
+    third = prepare([table], out, again)
+    assert (third.retried, third.recovered, third.manifest.rounds) == (1, 0, 3)
+    assert server.asked - asked == Counter({"/status/503": 1})
+    assert prepare([table], out, options(retries=0)).was_there
+    lost = next(iter(before))
+    (out / lost).unlink()
+    with pytest.raises(DataError, match=f"{lost} is missing or not whole"):
+        prepare([table], out, options(retries=0))
 
 
 @pytest.mark.parametrize(

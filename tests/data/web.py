@@ -19,6 +19,7 @@ class FaultyServer:
         agents: What the requests' user agents were.
         most_at_once: Most requests that were being answered at the same time.
         streamed: Bytes that went into the endless stream.
+        down: Whether `/sometimes/N.jpg` answers 503, and not `/good/N.jpg`.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class FaultyServer:
         self.most_at_once = 0
         self.streamed = 0
         self.origin = ""
+        self.down = False
         self._at_once = 0
 
     def url(self, path: str) -> str:
@@ -35,6 +37,7 @@ class FaultyServer:
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._count])
         app.router.add_get("/good/{seed}.jpg", self._good)
+        app.router.add_get("/sometimes/{seed}.jpg", self._sometimes)
         app.router.add_get("/as/{kind}", self._other_kind)
         for name in ("slow", "html", "cut", "stream", "flaky", "owned", "empty", "huge"):
             app.router.add_get(f"/{name}", getattr(self, f"_{name}"))
@@ -57,6 +60,9 @@ class FaultyServer:
         await asyncio.sleep(0.005)
         image = jpeg(random_image(int(request.match_info["seed"])))
         return web.Response(body=image, content_type="text/plain")  # a server that does not care
+
+    async def _sometimes(self, request: web.Request) -> web.Response:
+        return web.Response(status=503) if self.down else await self._good(request)
 
     async def _other_kind(self, request: web.Request) -> web.Response:
         import io

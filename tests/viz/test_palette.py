@@ -3,15 +3,19 @@ import hashlib
 import numpy as np
 import pytest
 
+from pgseg_core.errors import ConfigError
+from pgseg_core.text.vocabulary import load_vocabulary
 from pgseg_core.viz.palette import (
     BACKGROUND,
     UNLABELLED,
     _appearance,
     class_colours,
+    own_colours,
     palette,
     palette_bytes,
     text_colour,
 )
+from pgseg_core.vocabularies import PUBLISHED_COLOURS, published_colours
 
 
 def test_256_different_colours_none_of_them_the_backgrounds() -> None:
@@ -88,3 +92,24 @@ def test_text_has_the_contrast_that_small_letters_need() -> None:
 def test_the_palette_is_the_same_on_every_machine() -> None:
     colours = bytes(channel for colour in palette() for channel in colour)
     assert hashlib.sha256(colours).hexdigest()[:12] == "053ff8a74399"
+
+
+@pytest.mark.parametrize("name", PUBLISHED_COLOURS)
+def test_published_colours_are_of_the_classes_of_their_list(name: str) -> None:
+    assert tuple(published_colours(name)) == load_vocabulary(name).names
+    assert all(0 <= part <= 255 for colour in published_colours(name).values() for part in colour)
+
+
+def test_vocs_colours_are_those_of_its_png_files() -> None:
+    """Their palette deals the bits of a label, least first, to red, green and blue in turn."""
+    names = ("background", *published_colours("voc12"))
+    for label, colour in enumerate(own_colours("voc12", names).tolist()):
+        for channel in range(3):
+            bits = [label >> (3 * place + channel) & 1 for place in range(8)]
+            assert colour[channel] == sum(bit << (7 - place) for place, bit in enumerate(bits))
+
+
+def test_classes_without_published_colours_are_told_which_have() -> None:
+    with pytest.raises(ConfigError, match=r"coco-stuff have no published colours") as caught:
+        own_colours("coco-stuff", ["sky"])
+    assert "cityscapes" in caught.value.hint

@@ -60,7 +60,8 @@ def compare(
     palette: Annotated[
         str,
         typer.Option(
-            "--palette", help="safe (told apart by colour-blind readers too) or voc (its own)."
+            "--palette",
+            help="safe (told apart by colour-blind readers too) or own (the set's publishers').",
         ),
     ] = "safe",
     out: Out = None,
@@ -71,11 +72,7 @@ def compare(
 ) -> None:
     """Draw photos beside what models make of them, ground truth and other systems' masks."""
     from pgseg_cli.comparing import Comparison, draw
-    from pgseg_core.errors import ConfigError, did_you_mean
-    from pgseg_core.figures.compare import PALETTES
 
-    if palette not in PALETTES:
-        raise ConfigError(f"--palette {palette}", hint=did_you_mean(palette, PALETTES))
     draw(
         Comparison(
             photos=photos or [],

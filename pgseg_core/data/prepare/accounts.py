@@ -50,6 +50,12 @@ class LeftOut:
         if len(tally.examples) < MAX_EXAMPLES:
             tally.examples.append(name)
 
+    def forget(self, reasons: Iterable[str]) -> None:
+        """Take back what was left out for some reasons: it is looked at again."""
+        for tallies in self._tallies.values():
+            for reason in reasons:
+                tallies.pop(reason, None)
+
     def of(self, source: int) -> dict[str, Failures]:
         """Return a source's images that were left out, by reason."""
         return {

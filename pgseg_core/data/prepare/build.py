@@ -58,11 +58,15 @@ class Prepared:
         manifest: What the folder holds.
         was_there: True if the same preparation was found finished, and nothing was done.
         resumed: Images that an earlier run, which was stopped, had decided.
+        retried: Images that had failed by chance and were asked for again.
+        recovered: How many of those were kept.
     """
 
     manifest: Manifest
     was_there: bool
     resumed: int = 0
+    retried: int = 0
+    recovered: int = 0
 
 
 def prepare(
@@ -101,15 +105,18 @@ def prepare(
         options=settings,
         part=_part(options.part, total),
     )
-    journal = open_preparation(out, header, overwrite=options.overwrite)
+    journal = open_preparation(out, header, overwrite=options.overwrite, retry=options.retry_failed)
     if isinstance(journal, Manifest):
         return Prepared(journal, was_there=True)
     try:
         share = range(header.part.first, header.part.end) if header.part else range(total)
         rows = _Undone(_rows(opened, surveys), journal, share)
         counter = _Counter(rows, len(share), on_progress)
+        decisions = decide(rows, options)
+        if not journal.rounds:  # links that are asked for again may well be dead, all in a row
+            decisions = while_online(decisions)
         write_shards(
-            _without_duplicates(while_online(decide(rows, options)), out, journal, options),
+            _without_duplicates(decisions, out, journal, options),
             out,
             journal,
             ShardLimits(options.samples_per_shard, options.bytes_per_shard, _infix(header.part)),
@@ -132,6 +139,9 @@ def prepare(
         finish(out, journal, manifest)
     finally:
         journal.close()
+    if journal.rounds:
+        asked = len(share) - rows.num_done
+        return Prepared(manifest, was_there=False, retried=asked, recovered=counter.kept)
     return Prepared(manifest, was_there=False, resumed=rows.num_done)
 
 
@@ -175,20 +185,20 @@ class _Counter:
         self._rows = rows
         self._total = total
         self._on_progress = on_progress
-        self._kept = self._bytes = 0
+        self.kept = self._bytes = 0
         self._left_out: Counter[str] = Counter()
 
     def note(self, decision: Decision) -> None:
         if isinstance(decision, Rejected):
             self._left_out[decision.reason] += 1
         else:
-            self._kept += 1
+            self.kept += 1
             self._bytes += len(decision.image)
         if self._on_progress is not None:
             resumed = self._rows.num_done
-            done = resumed + self._kept + self._left_out.total()
+            done = resumed + self.kept + self._left_out.total()
             self._on_progress(
-                Standing(done, self._total, resumed, self._kept, self._bytes, self._left_out)
+                Standing(done, self._total, resumed, self.kept, self._bytes, self._left_out)
             )
 
 

@@ -56,6 +56,7 @@ class _Moved:
 UNANSWERED = frozenset({"timed out", "no connection", "no such host", "no secure connection"})
 """Reasons that a network without a way out gives as well as a dead link."""
 
+_EMPTY = Failed("empty answer", by_chance=True)
 _TOO_LARGE = Failed("larger than the cap")
 _FAILURES: tuple[tuple[type[Exception], Failed], ...] = (
     (TimeoutError, Failed("timed out", by_chance=True)),
@@ -68,6 +69,13 @@ _FAILURES: tuple[tuple[type[Exception], Failed], ...] = (
     (ValueError, Failed("not a web address")),
 )
 """What each exception of the library means; the first kind that fits counts."""
+
+PASSING = frozenset(
+    {_EMPTY.reason, *(failed.reason for _, failed in _FAILURES if failed.by_chance)}
+    | {f"HTTP {status}" for status in _TRY_AGAIN}
+    | UNANSWERED
+)
+"""Reasons that may have passed by another day, when the same link may give an image."""
 
 
 class Downloader:
@@ -190,7 +198,7 @@ class Downloader:
             if unknown and len(content) >= SNIFFED and image_kind(bytes(content)) is None:
                 break
         if not content:
-            return Failed("empty answer", by_chance=True)
+            return _EMPTY
         whole = bytes(content)
         return whole if image_kind(whole) is not None else Failed(other_kind(whole))
 

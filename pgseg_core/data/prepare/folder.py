@@ -11,6 +11,7 @@ from pgseg_core.data.manifest import (
     load_manifest,
     save_manifest,
 )
+from pgseg_core.data.prepare.download import PASSING
 from pgseg_core.data.prepare.journal import Header, Journal, read_header
 from pgseg_core.errors import DataError
 
@@ -21,13 +22,16 @@ _SHARDS = re.compile(r".+-\d{5,}\.tar(\.tmp)?")
 _RESULTS = re.compile(r"manifest\.json|journal\.jsonl|\.manifest\.json\.\d+\.tmp")
 
 
-def open_preparation(out: Path, header: Header, *, overwrite: bool) -> Manifest | Journal:
+def open_preparation(
+    out: Path, header: Header, *, overwrite: bool, retry: bool = False
+) -> Manifest | Journal:
     """Return what a folder already has of a preparation.
 
     Args:
         out: The folder to write into; need not exist.
         header: What is asked for.
         overwrite: Whether another preparation may be replaced.
+        retry: Whether what failed by chance in this very preparation, finished, is undone again.
 
     Returns:
         The manifest, if this very preparation is finished and whole; or else its journal, empty or
@@ -50,12 +54,8 @@ def open_preparation(out: Path, header: Header, *, overwrite: bool) -> Manifest 
         elif (out / MANIFEST_NAME).exists():
             manifest = load_manifest(out)
             if (manifest.request, manifest.part) == (header.request, header.part):
-                if manifest.is_whole(out):
-                    return manifest
-                if (out / JOURNAL_NAME).exists():
-                    (out / JOURNAL_NAME).replace(unfinished)
-                    return _resume(out)
-            elif not overwrite:
+                return _finished(out, manifest, retry=retry) or _begin(out, header)
+            if not overwrite:
                 names = tuple(source.name for source in manifest.sources)
                 there = Header(manifest.request, names, manifest.options, manifest.part)
                 raise _another(out, there, header, "another preparation")
@@ -102,6 +102,29 @@ def _begin(out: Path, header: Header) -> Journal:
 def _resume(out: Path) -> Journal:
     journal = Journal.resume(out / UNFINISHED_NAME)
     _tidy(out, keep=frozenset(shard.entry.name for shard in journal.all_shards))
+    return journal
+
+
+def _finished(out: Path, manifest: Manifest, *, retry: bool) -> Manifest | Journal | None:
+    """Return a finished preparation as it is, or its journal where there is something left to do.
+
+    None says that shards are missing and the journal too: it has to be done from the start.
+    """
+    passing = PASSING & manifest.failed.keys() if retry else frozenset()
+    whole = manifest.is_whole(out)
+    if whole and not passing:
+        return manifest
+    if not (out / JOURNAL_NAME).exists():
+        if not whole:
+            return None
+        raise DataError(
+            f"{out / JOURNAL_NAME}, which names what failed, is missing",
+            hint="Copy it back; of a merged folder, retry the parts and merge them again.",
+        )
+    (out / JOURNAL_NAME).replace(out / UNFINISHED_NAME)
+    journal = _resume(out)
+    if whole:
+        journal.ask_again(passing)
     return journal
 
 

@@ -4,6 +4,9 @@ One JSON object a line, only ever appended: every image left out, and every shar
 Rows are decided in their order, and a shard of a split holds the next of its kept rows. So a row is
 done if it comes before the end of its split's last finished shard, or was left out; all others are
 decided again after a stop, and end where they would have ended.
+
+A finished record may be opened for another round: a line that names reasons. Rows left out for one
+of them count as undone from there on; those that can be used now come in shards of their own.
 """
 
 import contextlib
@@ -11,8 +14,9 @@ import json
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,15 +68,20 @@ class Journal:
     Attributes:
         header: What the preparation is of.
         resumed: Whether it was begun before.
+        rounds: How often rows that were left out have been asked for again.
     """
 
     def __init__(self, path: Path, header: Header, *, resumed: bool) -> None:
         self.header = header
         self.resumed = resumed
+        self.rounds = 0
         self._path = path
         self._shards: dict[str, list[FinishedShard]] = {}
+        self._last: dict[str, int] = {}  # position of the last row in a shard of this round
         self._left_out = LeftOut()
-        self._positions = array("Q")
+        self._by_reason: dict[str, array[int]] = {}
+        self._positions = array("Q")  # all of these, in order
+        self._again = array("Q")  # the rows of this round, in order, if it is not the first
         self._file: IO[str]
 
     @classmethod
@@ -96,7 +105,8 @@ class Journal:
         are made again.
 
         Raises:
-            DataError: The record is damaged, or another process is preparing this folder.
+            DataError: The record is damaged, another process is preparing this folder, or a shard
+                is missing of one that was asked for again, whose rows are not in order.
         """
         file = _open_alone(path)
         journal = cls(path, read_header(path), resumed=True)
@@ -115,16 +125,22 @@ class Journal:
                 f"the record {path} is damaged", hint="Start over by adding --overwrite."
             ) from error
         journal._forget_lost_shards(path.parent)
-        journal._positions = array("Q", sorted(journal._positions))
+        journal._positions = _in_order(*journal._by_reason.values())
         return journal
+
+    def ask_again(self, reasons: Iterable[str]) -> None:
+        """Begin another round: of the rows that were left out for one of these reasons."""
+        self._append({"again": sorted(reasons)})
+        self._begin_round(reasons)
+        self._positions = _in_order(*self._by_reason.values())
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def is_done(self, split: str, position: int) -> bool:
         """Whether a row was decided before this run and need not be looked at again."""
-        shards = self._shards.get(split)
-        if shards and position <= shards[-1].last:
+        if self.rounds and not _contains(self._again, position):
             return True
-        place = bisect_left(self._positions, position)
-        return place < len(self._positions) and self._positions[place] == position
+        return position <= self._last.get(split, -1) or _contains(self._positions, position)
 
     def shards(self, split: str) -> Sequence[FinishedShard]:
         """Return the finished shards of a split."""
@@ -164,6 +180,7 @@ class Journal:
         }
         self._append(entry)
         shards.append(shard)
+        self._last[shard.split] = shard.last
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -188,6 +205,7 @@ class Journal:
             ),
             splits=dict(sorted(splits.items(), key=lambda item: (item[0] != "train", item[0]))),
             part=self.header.part,
+            rounds=1 + self.rounds,
         )
 
     def close(self, *, finished_as: Path | None = None) -> None:
@@ -207,8 +225,11 @@ class Journal:
 
     def _note(self, entry: Mapping[str, Any]) -> None:
         """Take over one line of an earlier run."""
+        if "again" in entry:
+            self._begin_round(entry["again"])
+            return
         if "left_out" in entry:
-            self._positions.append(entry["row"])
+            self._by_reason.setdefault(entry["left_out"], array("Q")).append(entry["row"])
             self._left_out.add(entry["source"], entry["left_out"], entry["image"])
             return
         file = ShardEntry(entry["shard"], entry["samples"], entry["bytes"], entry["sha256"])
@@ -217,11 +238,28 @@ class Journal:
         # A shard that was lost is recorded again once it is remade, and so are those after it.
         del shards[entry["number"] :]
         shards.append(FinishedShard(entry["split"], entry["last"], file, shares))
+        self._last[entry["split"]] = entry["last"]
+
+    def _begin_round(self, reasons: Iterable[str]) -> None:
+        self._again = _in_order(*(self._by_reason.pop(reason, ()) for reason in reasons))
+        self._left_out.forget(reasons)
+        self._last.clear()
+        self.rounds += 1
 
     def _forget_lost_shards(self, folder: Path) -> None:
         for split, shards in self._shards.items():
             lost = [not shard.entry.is_whole(folder) for shard in shards]
-            self._shards[split] = shards[: lost.index(True)] if any(lost) else shards
+            if not any(lost):
+                continue
+            first = lost.index(True)
+            if self.rounds:
+                raise DataError(
+                    f"{folder / shards[first].entry.name} is missing or not whole, and this folder "
+                    "was asked for again since it was written",
+                    hint="Copy it back, or start over by adding --overwrite.",
+                )
+            self._shards[split] = shards[:first]
+            self._last[split] = shards[first - 1].last if first else -1
 
 
 def read_header(path: Path) -> Header:
@@ -244,6 +282,15 @@ def read_header(path: Path) -> Header:
         raise DataError(
             f"the record {path} is damaged", hint="Start over by adding --overwrite."
         ) from error
+
+
+def _in_order(*positions: Iterable[int]) -> "array[int]":
+    return array("Q", sorted(chain.from_iterable(positions)))
+
+
+def _contains(positions: "array[int]", position: int) -> bool:
+    place = bisect_left(positions, position)
+    return place < len(positions) and positions[place] == position
 
 
 def _open_alone(path: Path) -> IO[str]:

@@ -72,6 +72,7 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
         sources=tuple(map(_add_up, zip(*(part.manifest.sources for part in parts), strict=True))),
         splits=splits,
         part=None,
+        rounds=max(part.manifest.rounds for part in parts),
     )
     try:
         save_manifest(manifest, out)

@@ -117,12 +117,19 @@ class PrepareOptions:
     """Images that are decoded at the same time; does not change the result."""
     overwrite: bool = False
     """Whether another preparation in the folder may be replaced."""
+    retry_failed: bool = False
+    """Whether links of a finished preparation that failed by chance are asked for again."""
 
     def __post_init__(self) -> None:
         for name in ("short_side", "samples_per_shard", "bytes_per_shard", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}", hint="Give a number above 0.")
+        if self.overwrite and self.retry_failed:
+            raise ConfigError(
+                "--retry-failed goes on with what is there, and --overwrite replaces it",
+                hint="Give one of them.",
+            )
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             number, of = self.part
             raise ConfigError(
