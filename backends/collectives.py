@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 Watch = Callable[[str], AbstractContextManager[None]]
 
@@ -63,19 +63,19 @@ class _Gather(torch.autograd.Function):
     """Gather slices; going back, each rank gets the sum of what all ranks want of its slice."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, tensor: Tensor) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
         """Concatenate along the first axis."""
-        ctx.length = len(tensor)  # type: ignore[attr-defined]
+        ctx.length = len(tensor)
         parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, tensor.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *wanted: Tensor) -> Tensor:
+    def backward(ctx: Any, *wanted: Tensor) -> Tensor:
         """Return this rank's slice of the summed gradient."""
         total = wanted[0].contiguous().clone()
         dist.all_reduce(total)
-        length: int = ctx.length  # type: ignore[attr-defined]
+        length: int = ctx.length
         return total[dist.get_rank() * length :][:length]
 
 
@@ -83,14 +83,14 @@ class _Sum(torch.autograd.Function):
     """All-reduce in both directions."""
 
     @staticmethod
-    def forward(_: FunctionCtx, tensor: Tensor) -> Tensor:
+    def forward(_: Any, tensor: Tensor) -> Tensor:
         """Sum over ranks."""
         total = tensor.contiguous().clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(_: FunctionCtx, *wanted: Tensor) -> Tensor:
+    def backward(_: Any, *wanted: Tensor) -> Tensor:
         """Sum the gradients over ranks."""
         total = wanted[0].contiguous().clone()
         dist.all_reduce(total)

@@ -3,12 +3,10 @@
 import warnings
 from collections.abc import Sequence
 
-import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from backends.engine import TorchEngine, check_precision
-from backends.group import ProcessGroup
-from pgseg_core.comm import Collectives
+from backends.group import GroupSession, ProcessGroup
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.train.protocols import StepReport
@@ -31,21 +29,12 @@ class DdpBackend:
         return DdpSession(group)
 
 
-class DdpSession:
+class DdpSession(GroupSession):
     """This rank's device and its process group."""
-
-    def __init__(self, group: ProcessGroup) -> None:
-        self.group = group
-        self.device: torch.device = group.device
-        self.comm: Collectives = group.comm
 
     def wrap(self, task: TrainTask, config: TrainConfig, schedule: Schedule) -> "DdpEngine":
         """Move the task to the device and make its engine."""
         return DdpEngine(task.to(self.device).train(), config, schedule, self.group)
-
-    def close(self) -> None:
-        """Leave the process group."""
-        self.group.close()
 
 
 class DdpEngine(TorchEngine):

@@ -33,10 +33,9 @@ from backends.engine import (
     write_optimizer,
 )
 from backends.grad_cache import CachedTask, cached_step
-from backends.group import ProcessGroup
+from backends.group import GroupSession, ProcessGroup
 from backends.loss_scale import LossScale
 from backends.world import find_world
-from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import ConfigError, TrainingError
@@ -93,21 +92,12 @@ class DeepSpeedBackend:
         return DeepSpeedSession(group)
 
 
-class DeepSpeedSession:
+class DeepSpeedSession(GroupSession):
     """This rank's device and its process group."""
-
-    def __init__(self, group: ProcessGroup) -> None:
-        self.group = group
-        self.device: torch.device = group.device
-        self.comm: Collectives = group.comm
 
     def wrap(self, task: TrainTask, config: TrainConfig, schedule: Schedule) -> "DeepSpeedEngine":
         """Hand the task to DeepSpeed; from stage 3 on its weights are cut up."""
         return DeepSpeedEngine(task.to(self.device).train(), config, schedule, self.group)
-
-    def close(self) -> None:
-        """Leave the process group."""
-        self.group.close()
 
 
 class DeepSpeedEngine:

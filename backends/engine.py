@@ -164,7 +164,7 @@ class TorchEngine:
         average_gradients(list(self.task.model.parameters()), self.comm)
         return [output]
 
-    def _backward(self, value: Tensor, *, is_loss: bool, last: bool) -> None:  # noqa: ARG002
+    def _backward(self, value: Tensor, *, is_loss: bool, **_: object) -> None:
         torch.autograd.backward(value * self.scale.value if is_loss else value)
 
 

@@ -15,7 +15,7 @@ def deepspeed_states(
         from deepspeed.runtime.zero.stage3 import (  # noqa: PLC0415 - optional, and slow to import
             estimate_zero3_model_states_mem_needs,
         )
-        from deepspeed.runtime.zero.stage_1_and_2 import (  # noqa: PLC0415
+        from deepspeed.runtime.zero.stage_1_and_2 import (  # noqa: PLC0415 - as above
             estimate_zero2_model_states_mem_needs,
         )
     except ImportError:

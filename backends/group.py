@@ -103,6 +103,23 @@ class ProcessGroup:
         )
 
 
+class GroupSession:
+    """What a session around a process group has besides its engine.
+
+    Args:
+        group: The open process group.
+    """
+
+    def __init__(self, group: ProcessGroup) -> None:
+        self.group = group
+        self.device: torch.device = group.device
+        self.comm: Collectives = group.comm
+
+    def close(self) -> None:
+        """Leave the process group."""
+        self.group.close()
+
+
 def _own_device(config: TrainConfig, world: World) -> torch.device:
     device = find_device(config.device)
     if device.type == "mps" and world.size > 1:

@@ -17,6 +17,7 @@ _MAKE = {torch.rand, torch.randn}
 _FILL = {Tensor.exponential_, Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_}
 
 
+# Older torch does not type the base.
 class RankNoise(TorchFunctionMode):  # type: ignore[misc, unused-ignore]
     """While active, `torch.rand`, `torch.randn` and the filling methods draw for all ranks.
 

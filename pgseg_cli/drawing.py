@@ -51,6 +51,15 @@ def load_models(
     return [NamedModel(*pair) for pair in zip(called, loaded, strict=True)]
 
 
+def load_model(weights: Path | None, *, device: str) -> Segmenter:
+    """Load one model; the newest run where none is named.
+
+    Raises:
+        CheckpointError: Nothing to load, or it is damaged.
+    """
+    return load_models([weights] if weights else None, None, device=device)[0].segmenter
+
+
 def open_set(dataset: str, root: Path | None) -> SegmentationSet:
     """Open a set with masks by name.
 

@@ -110,5 +110,13 @@ Templates = Annotated[
         autocompletion=complete_templates,
     ),
 ]
+Unlabelled = Annotated[
+    str | None,
+    typer.Option(
+        "--unlabelled",
+        help="What pixels without any label are: background or ignore. Of coco-object (background "
+        "when left away) and lvis (ignore).",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]

@@ -13,4 +13,4 @@ def backends(json: Json = False) -> None:
         print_json({name: point.value for name, point in found.items()})
         return
     rows = [(name, point.value.partition(":")[0]) for name, point in found.items()]
-    print_table("Training backends", ("name", "module"), rows)
+    print_table("Training backends", ("name", "module"), rows, text=2)

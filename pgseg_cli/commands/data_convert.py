@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pgseg_cli.console import next_step, print_json, progress_bar, say
-from pgseg_cli.options import Json, Overwrite
+from pgseg_cli.options import Json, Overwrite, Unlabelled
 
 
 def convert(
@@ -20,14 +20,7 @@ def convert(
             "camvid, lvis, imagenet-s or folder; found out when left away.",
         ),
     ] = None,
-    unlabelled: Annotated[
-        str | None,
-        typer.Option(
-            "--unlabelled",
-            help="What pixels without any label are: background or ignore. Of coco-object "
-            "(background when left away) and lvis (ignore).",
-        ),
-    ] = None,
+    unlabelled: Unlabelled = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:

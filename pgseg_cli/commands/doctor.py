@@ -17,4 +17,4 @@ def doctor(json: Json = False) -> None:
         print_json([asdict(finding) for finding in findings])
         return
     rows = [(found.name, found.value, found.advice) for found in findings]
-    print_table("This machine", ("", "found", "what to do"), rows)
+    print_table("This machine", ("", "found", "what to do"), rows, text=3)

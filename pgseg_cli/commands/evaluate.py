@@ -7,7 +7,7 @@ import typer
 
 from pgseg_cli.completion import complete_background_words
 from pgseg_cli.console import print_json, print_table, say
-from pgseg_cli.options import Device, Json, Weights
+from pgseg_cli.options import Device, Json, Unlabelled, Weights
 
 app = typer.Typer(help="Measure weights, and compare two measurements.")
 
@@ -93,14 +93,7 @@ def evaluate(
             "--refine", help="none, or pamr or crf: masks follow the image's edges (slower)."
         ),
     ] = "none",
-    unlabelled: Annotated[
-        str | None,
-        typer.Option(
-            "--unlabelled",
-            help="Pixels without any label, background or ignore. Of coco-object (background "
-            "when left away) and lvis (ignore).",
-        ),
-    ] = None,
+    unlabelled: Unlabelled = None,
     own_size: Annotated[
         bool,
         typer.Option(

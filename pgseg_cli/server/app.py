@@ -90,10 +90,10 @@ class _Api:
         self.segmenter, self.limits = segmenter, limits
         self.line = Line(limits.waiting)
 
-    async def page(self, request: Request) -> Response:  # noqa: ARG002
+    async def page(self, _: Request) -> Response:
         return FileResponse(PAGE / "index.html", headers=_HEADERS)
 
-    async def model(self, request: Request) -> Response:  # noqa: ARG002
+    async def model(self, _: Request) -> Response:
         """Say which model answers, and what may be asked of it."""
         groups = self.segmenter.model.config.image.num_groups
         usual = SegmentOptions(background=True).settled(self.segmenter.recommended)
@@ -191,12 +191,12 @@ def _from_elsewhere(headers: Mapping[str, str]) -> bool:
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
-def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001
+def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, PgsegError)
     return _error(error.message, error.hint, 422)
 
 
-def _too_large(request: Request, error: Exception) -> Response:  # noqa: ARG001
+def _too_large(_: Request, error: Exception) -> Response:
     return _size_error(int(error.args[0]))
 
 
@@ -208,13 +208,13 @@ def _size_error(most_bytes: int) -> JSONResponse:
     )
 
 
-def _busy(request: Request, error: Exception) -> Response:  # noqa: ARG001
+def _busy(_: Request, __: Exception) -> Response:
     answer = _error("too many calls are waiting", "Try again in a few seconds.", 503)
     answer.headers["Retry-After"] = "5"
     return answer
 
 
-def _fault(request: Request, error: Exception) -> Response:  # noqa: ARG001
+def _fault(_: Request, __: Exception) -> Response:
     """Answer for a bug of ours, whose traceback is in the server's terminal."""
     return _error("the server failed at this", "Its terminal says how.", 500)
 

@@ -1,4 +1,4 @@
-"""Options: what they are (`schema`), and how they are read (`load`)."""
+"""Options: what they are (`schema`, `network`), and how they are read (`load`)."""
 
 from pgseg_core.config.load import (
     Fault,
@@ -8,15 +8,17 @@ from pgseg_core.config.load import (
     parse_config,
     preset_names,
 )
+from pgseg_core.config.network import (
+    ImageEncoderConfig,
+    ModelConfig,
+    NprConfig,
+    TextEncoderConfig,
+)
 from pgseg_core.config.schema import (
     Config,
     DataConfig,
     EvaluationConfig,
-    ImageEncoderConfig,
     InferenceConfig,
-    ModelConfig,
-    NprConfig,
-    TextEncoderConfig,
     TrainConfig,
 )
 

@@ -1,6 +1,5 @@
 """From a preset's name or a YAML file, plus `--set a.b=c`, to a checked `Config`."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -11,7 +10,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pgseg_core.config.schema import Config
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, did_you_mean, nearest_name
 
 _ADAPTER = TypeAdapter(Config)
 _PRESETS = resources.files("pgseg_core.config") / "presets"
@@ -86,11 +85,9 @@ def _read(source: str | Path) -> dict[str, Any]:
     elif (path := Path(source)).is_file():
         text = path.read_text("utf-8")
     else:
-        close = difflib.get_close_matches(name, presets, n=1)
-        guess = f"Did you mean {close[0]}? " if close else ""
         raise ConfigError(
             f"'{name}' is neither a preset nor a configuration file",
-            hint=f"{guess}Presets: {', '.join(presets)}",
+            hint=did_you_mean(name, presets, what="Presets"),
         )
     try:
         values = yaml.safe_load(text) or {}
@@ -153,10 +150,10 @@ def _explain(error: ValidationError, origin: str) -> ConfigError:
     """Turn pydantic's first complaint into one sentence that names the key."""
     fault = first_fault(error)
     if fault.unknown:
-        close = difflib.get_close_matches(fault.key, _known_keys(), n=1, cutoff=0.5)
+        nearest = nearest_name(fault.key, _known_keys(), likeness=0.5)
         return ConfigError(
             f"{origin}: unknown option '{fault.key}'",
-            hint=f"Did you mean {close[0]}?" if close else "",
+            hint=f"Did you mean {nearest}?" if nearest else "",
         )
     return ConfigError(f"{origin}: {fault.key}: {fault.sentence}")
 

@@ -14,7 +14,7 @@ from jaxtyping import Int16, Integer
 from torch import Tensor
 
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, did_you_mean
 from pgseg_core.evaluation.metrics import class_pixels
 
 BASELINES = ("background", "frequent", "random-classes", "best-class", "random-groups")
@@ -76,7 +76,7 @@ def trivial_baseline(
     if name == "random-groups":
         answer = f"{RANDOM_GROUPS} random cells an image, each with its true best class"
         return Baseline(name, answer, lambda sample: _best_of_groups(sample, number))
-    raise ConfigError(f"no baseline called '{name}'", hint=f"Known: {', '.join(BASELINES)}")
+    raise ConfigError(f"no baseline called '{name}'", hint=did_you_mean(name, BASELINES))
 
 
 def random_groups(

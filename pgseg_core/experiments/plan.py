@@ -5,7 +5,6 @@ measure on. Its section `full` says what is otherwise at the paper's size. docs/
 example with every key.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pgseg_core.config import Config, Fault, first_fault, load_config
 from pgseg_core.data.prepare.synthetic import EVALUATION_FOLDER, SceneOptions
 from pgseg_core.data.segmentation import SEGMENTATION_SETS
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, did_you_mean, nearest_name
 
 RETRIEVAL = "retrieval"
 SCENES = "scenes"
@@ -132,10 +131,10 @@ class Plan:
         for name in only:
             if not any(name in (cell.row, cell.name) for cell in self.cells):
                 names = [*self.rows, *(cell.name for cell in self.cells)]
-                close = difflib.get_close_matches(name, names, n=1)
+                nearest = nearest_name(name, names)
                 raise ConfigError(
                     f"--only {name}: {self.path} has no such row or cell",
-                    hint=(f"Did you mean '{close[0]}'? " if close else "")
+                    hint=(f"Did you mean '{nearest}'? " if nearest else "")
                     + f"Rows: {', '.join(self.rows)}; one seed of a row: ROW:SEED",
                 )
         return tuple(cell for cell in self.cells if {cell.row, cell.name} & set(only))
@@ -224,10 +223,9 @@ def _read(path: Path, *, full: bool) -> _File:
 def _told(path: Path, fault: Fault) -> ConfigError:
     known = [*(f.name for f in fields(_File)), *(f.name for f in fields(Measurement)), "full"]
     if fault.unknown:
-        close = difflib.get_close_matches(fault.key.rpartition(".")[2], known, n=1)
         return ConfigError(
             f"{path}: unknown key '{fault.key}'",
-            hint=f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}",
+            hint=did_you_mean(fault.key.rpartition(".")[2], known, what="Known"),
         )
     return ConfigError(f"{path}: {fault.key}: {fault.sentence}")
 

@@ -57,17 +57,23 @@ def rotated():
     return encoded(random_image(2, 30, 20), "JPEG", exif=exif)
 
 
+def behind_a_long_comment(source):
+    """Metadata far from the beginning: fill bytes and a comment of 65,533 bytes before them."""
+    return source[:2] + b"\xff\xff\xff\xfe\xff\xff" + bytes(65_533) + source[2:]
+
+
 @pytest.mark.parametrize(
     "source",
     [
         rotated(),
+        behind_a_long_comment(rotated()),
         encoded(random_image(2, 30, 20), "PNG"),
         encoded(random_image(2, 30, 20), "WEBP"),
         encoded(random_image(2, 30, 20).convert("L"), "JPEG"),
         encoded(random_image(2, 30, 20).convert("CMYK"), "JPEG"),
         encoded(random_image(2, 30, 20), "JPEG")[:-2] + b"\0" * 40,
     ],
-    ids=["rotated", "png", "webp", "grey", "cmyk", "no end marker"],
+    ids=["rotated", "rotated, late", "png", "webp", "grey", "cmyk", "no end marker"],
 )
 def test_every_other_file_gets_pillows_pixels_too(source):
     assert np.array_equal(whole(source), np.asarray(read_image(source)))

@@ -170,7 +170,7 @@ def test_a_bad_class_file_is_refused(folder, content, message):
 def test_unknown_kinds_list_the_known(tmp_path):
     with pytest.raises(DataError, match="'ade'") as caught:
         open_segmentation_set("ade", tmp_path)
-    assert caught.value.hint == f"Known sets: {', '.join(SEGMENTATION_SETS)}"
+    assert caught.value.hint == f"Did you mean ade20k? There are: {', '.join(SEGMENTATION_SETS)}"
 
 
 def test_a_mask_of_another_size_is_named(folder):

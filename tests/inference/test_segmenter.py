@@ -23,7 +23,7 @@ CLASSES = ["sky", "road", "dog", "tree"]
 class FullBatches(TorchEncoders):
     """An engine that wants six windows a call, as one on a GPU would."""
 
-    windows_at_once = 6  # type: ignore[assignment]
+    windows_at_once = 6
 
     def __init__(self, *arguments):
         super().__init__(*arguments)

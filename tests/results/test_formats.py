@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +34,7 @@ def written(tmp_path, photo):
 
 
 def read(path: str):
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123
-        return json.load(file)
+    return json.loads(Path(path).read_text("utf-8"))
 
 
 def test_coco_opens_in_pycocotools(written):

@@ -56,7 +56,9 @@ def pixels(browser, canvas="labels") -> np.ndarray:
 
 
 def test_from_a_photo_to_its_mask(browser, server: str, segmenter: Segmenter, photo: Path) -> None:
-    find = lambda name: browser.find_element(By.ID, name)  # noqa: E731
+    def find(name: str):
+        return browser.find_element(By.ID, name)
+
     browser.get(server)
     wait(browser, lambda: "runs/tiny" in find("model").text)
 

@@ -33,7 +33,7 @@ def attention(
     device: Device = "auto",
 ) -> None:
     """Draw what group tokens attend to, block by block, up to the assignment."""
-    from pgseg_cli.drawing import figure_path, load_models, parse_place, save_all, stage_index
+    from pgseg_cli.drawing import figure_path, load_model, parse_place, save_all, stage_index
     from pgseg_core.figures.attention import draw_group_attention, draw_patch_attention
     from pgseg_core.figures.photos import read_photos
     from pgseg_core.figures.probe import probe
@@ -44,7 +44,7 @@ def attention(
     paths = [
         figure_path(out, "attention", photo.name, several=several, suffix=suffix) for photo in found
     ]
-    segmenter = load_models([weights] if weights else None, None, device=device)[0].segmenter
+    segmenter = load_model(weights, device=device)
     number = stage_index(segmenter, stage)
 
     def figures() -> "Iterator[tuple[Path, Figure]]":

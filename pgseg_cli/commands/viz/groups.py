@@ -33,13 +33,13 @@ def groups(
     device: Device = "auto",
 ) -> None:
     """Draw every group of each stage as a mask."""
-    from pgseg_cli.drawing import figure_path, load_models, save_all, stage_index
+    from pgseg_cli.drawing import figure_path, load_model, save_all, stage_index
     from pgseg_core.figures.groups import draw_groups, save_group_image
     from pgseg_core.figures.photos import read_photos
     from pgseg_core.figures.probe import probe
 
     found = read_photos(photos or [], limit=limit)
-    segmenter = load_models([weights] if weights else None, None, device=device)[0].segmenter
+    segmenter = load_model(weights, device=device)
     last = stage_index(segmenter, stage)
     numbers = range(last + 1) if stage is None else [last]
     several = len(found) * len(numbers) > 1

@@ -27,7 +27,7 @@ def prototypes(
     device: Device = "auto",
 ) -> None:
     """Draw the groups of each stage, and the prototypes they were matched to."""
-    from pgseg_cli.drawing import figure_path, load_models, save_all
+    from pgseg_cli.drawing import figure_path, load_model, save_all
     from pgseg_core.errors import ConfigError
     from pgseg_core.figures.iterations import draw_iterations
     from pgseg_core.figures.pairs import draw_pairs
@@ -40,7 +40,7 @@ def prototypes(
     several = len(found) > 1
     kind = "iterations" if iterations else "prototypes"
     paths = [figure_path(out, kind, photo.name, several=several, suffix=suffix) for photo in found]
-    segmenter = load_models([weights] if weights else None, None, device=device)[0].segmenter
+    segmenter = load_model(weights, device=device)
     npr = segmenter.model.config.npr
     if iterations and not npr.enabled:
         raise ConfigError(

@@ -20,7 +20,7 @@ def examine_text(row: Row, options: PrepareOptions) -> Rejected | None:
         reason = "no caption of a wanted length"
     elif row.place is None:
         reason = "no image named"
-    return reason and Rejected(row.position, row.source, reason, row.name)  # type: ignore[return-value]
+    return None if reason is None else Rejected(row.position, row.source, reason, row.name)
 
 
 def examine_local(row: Row, options: PrepareOptions) -> Decision:

@@ -154,6 +154,6 @@ class _ShardWriter:
 
 def _tar_writer(file: BinaryIO) -> Any:
     """Open a `webdataset.TarWriter` whose output depends on nothing but the samples."""
-    from webdataset import TarWriter  # noqa: PLC0415
+    from webdataset import TarWriter  # noqa: PLC0415 - brings torch
 
     return TarWriter(file, user="pgseg", group="pgseg", mtime=0, encoder=False)

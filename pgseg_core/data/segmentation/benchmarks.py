@@ -30,7 +30,7 @@ from pgseg_core.data.segmentation.trees import (
     read_class_names,
     refuse_missing,
 )
-from pgseg_core.errors import ConfigError, DataError
+from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.vocabularies import vocabulary_text
 
 Unlabelled = Literal["background", "ignore"]
@@ -68,9 +68,7 @@ def open_segmentation_set(
         ConfigError: `unlabelled` for a set without that choice.
     """
     if name not in _OPENERS:
-        raise DataError(
-            f"no segmentation set called '{name}'", hint=f"Known sets: {', '.join(_OPENERS)}"
-        )
+        raise DataError(f"no segmentation set called '{name}'", hint=did_you_mean(name, _OPENERS))
     if unlabelled is not None and name not in WITH_UNLABELLED:
         raise ConfigError(
             f"--unlabelled is a choice of {' and '.join(WITH_UNLABELLED)}, not of {name}",

@@ -1,6 +1,5 @@
 """What a protocol fixes, and how it is read from its file by name."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, did_you_mean
 
 _STRICT = ConfigDict(extra="forbid")
 _FILES = resources.files("pgseg_core.evaluation.protocols")
@@ -192,7 +191,4 @@ def class_list_hash(class_names: Sequence[str], prompts: Sequence[Sequence[str]]
 
 
 def _unknown(sentence: str, name: str, known: Iterable[str]) -> ConfigError:
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f"Did you mean {close[0]}? " if close else ""
-    return ConfigError(sentence, hint=f"{guess}Known: {', '.join(known) or 'none'}")
+    return ConfigError(sentence, hint=did_you_mean(name, sorted(known), what="Known"))

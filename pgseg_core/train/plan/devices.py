@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import ConfigError, did_you_mean
 from pgseg_core.train.meter import total_memory
 
 _GB = 1e9
@@ -71,7 +71,7 @@ def find_kind(name: str | None, device: torch.device, half: bool) -> DeviceKind:
     if name is None:
         return measure_here(device, half)
     if name not in KINDS:
-        raise ConfigError(f"--device-kind {name}", hint=f"Known: {', '.join(KINDS)}")
+        raise ConfigError(f"--device-kind {name}", hint=did_you_mean(name, KINDS))
     return KINDS[name]
 
 

@@ -16,7 +16,7 @@ from pgseg_core.data.prepare.sources.records import SYNTAXES, load_json, table_s
 from pgseg_core.data.prepare.sources.shards import find_tars, read_shards
 from pgseg_core.data.prepare.sources.sidecars import read_sidecars
 from pgseg_core.data.prepare.sources.tables import read_table
-from pgseg_core.errors import ConfigError, DataError
+from pgseg_core.errors import ConfigError, DataError, did_you_mean
 
 FORMATS = (*SYNTAXES, *READERS, "flickr", "shards", "folder")
 """What `--format` may say: a table's syntax, a published form, shards, or images with text files.
@@ -60,7 +60,7 @@ def open_source(path: Path, reading: Reading, form: str | None = None) -> Source
         DataError: The source is missing, empty, or of no known kind.
     """
     if form is not None and form not in FORMATS:
-        raise ConfigError(f"--format {form} is no format", hint=f"Known: {', '.join(FORMATS)}")
+        raise ConfigError(f"--format {form} is no format", hint=did_you_mean(form, FORMATS))
     if reading.images is not None and not reading.images.is_dir():
         raise DataError(f"the image folder {reading.images} does not exist", hint="Check --images.")
     if path.is_file():

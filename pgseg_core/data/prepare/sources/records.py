@@ -185,7 +185,7 @@ def _object(record: Any, where: str) -> Mapping[str, Any]:
 def _open_parquet(path: Path) -> Records:
     try:
         import pyarrow as arrow  # noqa: PLC0415 (an extra)
-        from pyarrow import parquet  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415 (an extra)
     except ImportError as error:
         raise DataError(
             f"{path}: reading parquet needs pyarrow", hint="pip install 'pgseg[parquet]'"
