@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import pgseg
 from tests.data.conftest import prepared
 
-__all__ = ["prepared"]
+__all__ = ["pgseg", "prepared"]
 
 
 @pytest.fixture(scope="session")
