@@ -19,9 +19,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from backends.engine import OPTIMIZER
 from backends.launch import report_error, start_ranks
 from backends.registry import load_backend
+from backends.step import OPTIMIZER
 from pgseg_core.config import Config, TrainConfig, parse_config
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import BackendError, PgsegError

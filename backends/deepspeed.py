@@ -18,7 +18,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from backends.ds_config import read_ds_config
-from backends.engine import (
+from backends.grad_cache import CachedTask, cached_step
+from backends.group import GroupSession, ProcessGroup
+from backends.loss_scale import LossScale
+from backends.step import (
     bank_drift,
     check_precision,
     divide_gradients,
@@ -32,9 +35,6 @@ from backends.engine import (
     to_host,
     write_optimizer,
 )
-from backends.grad_cache import CachedTask, cached_step
-from backends.group import GroupSession, ProcessGroup
-from backends.loss_scale import LossScale
 from backends.world import find_world
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch

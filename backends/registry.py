@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pgseg_core.config import TrainConfig
 from pgseg_core.errors import BackendError
-from pgseg_core.train.protocols import Backend
+from pgseg_core.train.protocols import Backend, Checks
 
 GROUP = "pgseg.backends"
 
@@ -37,12 +37,11 @@ def load_backend(name: str) -> Backend:
 def check_settings(config: TrainConfig, world_size: int) -> None:
     """Let the backend look for contradictions before anything starts.
 
-    A backend that has a method `check(config, world_size)` is asked; the others are imported.
+    A backend that has `Checks` is asked; the others are imported.
 
     Raises:
         PgsegError: The settings contradict each other, or the backend cannot start.
     """
     backend = load_backend(config.backend)
-    check = getattr(backend, "check", None)
-    if check is not None:
-        check(config, world_size)
+    if isinstance(backend, Checks):
+        backend.check(config, world_size)

@@ -2,7 +2,8 @@
 
 import torch
 
-from backends.engine import TorchEngine, check_precision
+from backends.engine import TorchEngine
+from backends.step import check_precision
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.device import find_device
@@ -32,13 +33,9 @@ class SingleSession:
         self.device = device
         self.comm = LocalCollectives()
 
-    def wrap(self, task: TrainTask, config: TrainConfig, schedule: Schedule) -> "SingleEngine":
+    def wrap(self, task: TrainTask, config: TrainConfig, schedule: Schedule) -> TorchEngine:
         """Move the task to the device and make its engine."""
-        return SingleEngine(task.to(self.device).train(), config, schedule, self.device)
+        return TorchEngine(task.to(self.device).train(), config, schedule, self.device)
 
     def close(self) -> None:
         """Nothing was opened."""
-
-
-class SingleEngine(TorchEngine):
-    """The torch engine in a world of one."""

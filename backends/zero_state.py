@@ -17,8 +17,8 @@ from deepspeed.utils import (
 )
 from torch import Tensor, nn
 
-from backends.engine import MOMENTS
 from backends.group import ProcessGroup
+from backends.step import MOMENTS
 from pgseg_core.model import PGSeg
 
 

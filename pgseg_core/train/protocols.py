@@ -1,4 +1,8 @@
-"""What training asks of a backend. A third party implements these three."""
+"""What training asks of a backend. A third party implements `Backend`, `Session` and `Engine`.
+
+`backends/single.py` is the shortest one. `backends/step.py` has the pieces of a step that are the
+same in all; `python -m backends.conformance NAME --nproc 2` says whether another agrees with them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +42,13 @@ class Engine(Protocol):
     def step(self, micro_batches: Sequence[Batch], step: int) -> StepReport:
         """Run one optimiser step: forward, backward, clip, update, prototype banks.
 
+        Gradients are averaged over ranks and micro-batches, and so are the estimates by which the
+        banks are moved (`task.model.move_banks`, `backends.step.mean_banks`). What is reported is
+        the same on every rank.
+
         The random numbers of an image depend on the seed, the step and its place in the global
-        batch alone, so that a step is the same on any number of ranks (`backends.noise`).
+        batch alone, so that a step is the same on any number of ranks
+        (`backends.step.precision_and_noise`).
 
         Args:
             micro_batches: This rank's share of the step, in `train.accumulate` parts.
@@ -51,11 +60,15 @@ class Engine(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the optimiser's state into an existing folder (every rank calls it)."""
+        """Write the optimiser's state into an existing folder (every rank calls it).
+
+        Whole and by parameter, as `backends.step.write_optimizer` does: then any backend goes on
+        from it, with any number of ranks.
+        """
         ...
 
     def load(self, folder: Path) -> None:
-        """Read back what `save` wrote (every rank calls it)."""
+        """Read back what `save` wrote, here or in another backend (every rank calls it)."""
         ...
 
     def weights(self) -> dict[str, Tensor] | None:
@@ -95,5 +108,18 @@ class Backend(Protocol):
 
         Raises:
             BackendError: This machine or installation cannot run it.
+        """
+        ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """What a backend may have besides: a look at the settings before any rank is started."""
+
+    def check(self, config: TrainConfig, world_size: int) -> None:
+        """Look for contradictions.
+
+        Raises:
+            PgsegError: The settings contradict each other.
         """
         ...

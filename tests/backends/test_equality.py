@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 from backends.conformance import TOLERANCE, compare, run_alone, start_trials, trial_config
-from backends.engine import OPTIMIZER
+from backends.step import OPTIMIZER
 
 pytestmark = pytest.mark.dist
 

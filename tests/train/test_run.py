@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from backends.single import SingleBackend, SingleEngine
+from backends.engine import TorchEngine
+from backends.single import SingleBackend
 from pgseg_core.checkpoint import list_checkpoints, load_checkpoint
 from pgseg_core.config import Config, EvaluationConfig
 from pgseg_core.errors import ConfigError, TrainingError
@@ -108,7 +109,7 @@ def test_seed_decides_everything(prepared, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(prepared, tmp_path, monkeypatch):
-    step = SingleEngine.step
+    step = TorchEngine.step
 
     def poisoned(self, micro_batches, number):
         if number == 5:
@@ -116,7 +117,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(prepared, tmp_path, monkeypatch
                 self.task.model.logit_scale.fill_(torch.nan)
         return step(self, micro_batches, number)
 
-    monkeypatch.setattr(SingleEngine, "step", poisoned)
+    monkeypatch.setattr(TorchEngine, "step", poisoned)
     with pytest.raises(TrainingError) as caught:
         run(config(prepared), tmp_path / "run")
     assert "step 5: loss nan" in caught.value.message
@@ -189,7 +190,7 @@ def test_interrupted_checkpoint_leaves_nothing(prepared, tmp_path, monkeypatch):
         (folder / "half").write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(SingleEngine, "save", broken)
+    monkeypatch.setattr(TorchEngine, "save", broken)
     with pytest.raises(OSError, match="disk full"):
         run(config(prepared), tmp_path / "run")
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
