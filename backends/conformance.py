@@ -42,6 +42,9 @@ _MODEL = {
     "joint_width": 24,
     "projector_width": 48,
 }  # fmt: skip
+_SEED = 8
+"""Of the weights: with these no pair's scaled similarity comes within 0.009 of the threshold of
+hard rejection in five steps, so that rounding rejects no pair that the other side keeps."""
 _ROUNDING = 1e-4
 
 
@@ -115,7 +118,7 @@ def run_trial(
     """
     torch.set_num_threads(1)
     comm = session.comm
-    model = build_model(config.model, comm=comm, seed=3)
+    model = build_model(config.model, comm=comm, seed=_SEED)
     if start:
         model.load_state_dict(load_file(folder / "weights.safetensors"))
     task = TrainTask(model.double() if double else model, comm)
