@@ -69,7 +69,7 @@ class _Shown:
     columns: Sequence[Column]
     class_names: Sequence[str]
     background: bool
-    vocabulary: str
+    colours: UInt8[np.ndarray, "c 3"] | None
 
 
 def draw(wanted: Comparison) -> None:
@@ -78,6 +78,10 @@ def draw(wanted: Comparison) -> None:
     Raises:
         PgsegError: The options contradict each other, or something is missing or damaged.
     """
+    if wanted.palette not in PALETTES:
+        raise ConfigError(
+            f"--palette {wanted.palette}", hint=did_you_mean(wanted.palette, PALETTES)
+        )
     folders = [_mask_folder(text) for text in wanted.masks]
     shown = _of_photos(wanted) if wanted.dataset is None else _of_set(wanted, wanted.dataset)
     path = figure_path(wanted.out, "compare", shown.name, several=False, suffix=wanted.suffix)
@@ -94,7 +98,7 @@ def draw(wanted: Comparison) -> None:
         [*models, *others, *truth],
         shown.class_names,
         background=shown.background,
-        colours=_colours(wanted.palette, shown),
+        colours=shown.colours,
         width=wanted.width,
     )
     save_all(iter([(path, figure)]))
@@ -110,6 +114,7 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
             hint="Drop the photos and --classes, or --dataset. Choose images with --images.",
         )
     images = open_set(dataset, wanted.data_root)
+    colours = _colours(wanted.palette, images.vocabulary, images.class_names)
     samples = pick_samples(images, wanted.images, limit=wanted.limit)
     protocol = load_protocol("groupvit")
     background = "auto" if wanted.threshold is None else f"{wanted.threshold:g}"
@@ -127,7 +132,7 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
         columns=columns,
         class_names=images.class_names,
         background=images.has_background,
-        vocabulary=images.vocabulary,
+        colours=colours,
     )
 
 
@@ -140,10 +145,12 @@ def _of_photos(wanted: Comparison) -> _Shown:
     found = read_photos(wanted.photos, limit=wanted.limit)
     pictures = [photo.image for photo in found]
     names: tuple[str, ...] = ()
+    colours = None
     columns = []
     if wanted.classes is not None:
         vocabulary = load_vocabulary(wanted.classes)
         names = (BACKGROUND, *vocabulary.names) if wanted.background else vocabulary.names
+        colours = _colours(wanted.palette, wanted.classes, names)
         for model in _models(wanted):
             bank = model.segmenter.embed_classes(vocabulary, templates=wanted.templates)
             answers = model.segmenter.segment(
@@ -160,14 +167,15 @@ def _of_photos(wanted: Comparison) -> _Shown:
         columns=columns,
         class_names=names,
         background=wanted.background,
-        vocabulary=wanted.classes or "",
+        colours=colours,
     )
 
 
-def _colours(palette: str, shown: _Shown) -> UInt8[np.ndarray, "c 3"] | None:
-    if palette not in PALETTES:
-        raise ConfigError(f"--palette {palette}", hint=did_you_mean(palette, PALETTES))
-    return own_colours(shown.vocabulary, shown.class_names) if palette == "own" else None
+def _colours(
+    palette: str, vocabulary: str, names: Sequence[str]
+) -> UInt8[np.ndarray, "c 3"] | None:
+    """Return the colours that are asked for; None for the usual ones."""
+    return own_colours(vocabulary, names) if palette == "own" else None
 
 
 def _models(wanted: Comparison) -> list[NamedModel]:
