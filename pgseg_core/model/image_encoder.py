@@ -89,7 +89,7 @@ class Stage(nn.Module):
                 reexpressed = self.prototypes.reconstruct.of_mixture(
                     estimate.mixture().to(tokens.dtype), estimate.prototypes.to(tokens.dtype)
                 )
-        group_tokens = self.group_tokens.expand(len(tokens), -1, -1)
+        group_tokens = self.group_tokens.expand(tokens.shape[0], -1, -1)
         if self.carry is not None and carried is not None:
             group_tokens = group_tokens + self.carry(carried)
 

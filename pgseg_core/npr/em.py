@@ -98,7 +98,7 @@ def estimate_prototypes(
     """
     with torch.autocast(source.device.type, enabled=False):
         source = _at_least_float32(source)
-        prototypes = start.to(source).expand(len(source), -1, -1)  # (b, k, d)
+        prototypes = start.to(source).expand(source.shape[0], -1, -1)  # (b, k, d)
         plain_norm = unit_norm and norm_dim == 2
         if plain_norm and _products_pay(len(start), source.shape[1], source.shape[2], iterations):
             responsibility = _last_e_step(source, prototypes, iterations=iterations, mask=mask)
