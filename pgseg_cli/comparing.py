@@ -28,7 +28,7 @@ from pgseg_core.evaluation.reader import Reader
 from pgseg_core.evaluation.regions import Regions, find_mask_file, read_regions
 from pgseg_core.figures.compare import Column, MaskColumn, draw_comparison
 from pgseg_core.figures.photos import read_photos
-from pgseg_core.inference.classes import BACKGROUND
+from pgseg_core.inference.segmentation import BACKGROUND
 from pgseg_core.text.vocabulary import load_vocabulary
 from pgseg_core.viz.palette import own_colours
 

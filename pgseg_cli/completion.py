@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 FORMATS = ("coco", "labelme", "geojson", "npz", "png")
-REFINEMENTS = ("none", "pamr", "crf")
 TEMPLATES = ("simple", "subset", "full")
 """Names that live beside heavy imports elsewhere; a test holds them together."""
 
@@ -38,7 +37,16 @@ def complete_formats(incomplete: str) -> Iterator[str]:
 
 def complete_refinements(incomplete: str) -> Iterator[str]:
     """Complete names of refinements."""
+    from pgseg_core.inference.refinements import REFINEMENTS
+
     return (name for name in REFINEMENTS if name.startswith(incomplete))
+
+
+def complete_engines(incomplete: str) -> Iterator[str]:
+    """Complete names of engines."""
+    from pgseg_cli.engines import ENGINES
+
+    return (name for name in ENGINES if name.startswith(incomplete))
 
 
 def complete_templates(incomplete: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pgseg_cli.commands import (
     doctor,
     evaluate,
     explain,
+    export,
     models,
     segment,
     serve,
@@ -45,6 +46,7 @@ app.command("sweep")(sweep.sweep)
 app.add_typer(viz.app, name="viz")
 app.command("models")(models.models)
 app.command("convert")(convert.convert)
+app.add_typer(export.app, name="export")
 app.command("backends")(backends.backends)
 app.command("doctor")(doctor.doctor)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(

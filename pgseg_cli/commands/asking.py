@@ -2,24 +2,29 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pgseg_cli.console import say
 from pgseg_core.errors import ConfigError, nearest_name
 
 if TYPE_CHECKING:
-    from pgseg_core.inference.classes import ClassBank
+    from pgseg_cli.engines import AnySegmenter
+    from pgseg_core.inference.banks import ClassBank
     from pgseg_core.inference.options import SegmentOptions
-    from pgseg_core.inference.segmenter import Chooser, Segmenter
+    from pgseg_core.inference.segmenter import Segmenter
+    from pgseg_core.inference.suggest import Suggester
     from pgseg_core.text.vocabulary import Vocabulary
 
 
+Asker = TypeVar("Asker", bound="AnySegmenter")
+
+
 @dataclass(frozen=True)
-class Question:
+class Question(Generic[Asker]):
     """Classes before a model, ready to be asked."""
 
-    segmenter: "Segmenter"
-    classes: "ClassBank | Chooser"
+    segmenter: Asker
+    classes: "ClassBank | Suggester"
     options: "SegmentOptions"
     """How, with what the weights recommend."""
     plain: dict[str, Any]
@@ -36,13 +41,17 @@ class Asked:
     templates: str
     options: "SegmentOptions"
 
-    def open(self, weights: Path | None, device: str) -> Question:
-        """Load the weights and embed the classes."""
+    def open(self, weights: Path | None, device: str) -> "Question[Segmenter]":
+        """Load the weights into torch and embed the classes."""
         from pgseg_core.inference.segmenter import Segmenter
+
+        return self.put_to(Segmenter.load(weights, device=device))
+
+    def put_to(self, segmenter: Asker) -> Question[Asker]:
+        """Embed the classes, and take what was left open from what the weights recommend."""
         from pgseg_core.inference.suggest import Suggester
         from pgseg_core.results.job import plain_options
 
-        segmenter = Segmenter.load(weights, device=device)
         say(f"weights: {segmenter.origin}")
         options = self.options.settled(segmenter.recommended)
         _tell_background(self, options)
@@ -123,8 +132,7 @@ def _tell_background(asked: Asked, options: "SegmentOptions") -> None:
 
 
 def _vocabulary(classes: str | None, vocab: str | None, suggest: bool) -> "Vocabulary":
-    from pgseg_core.inference.suggest import large_vocabulary
-    from pgseg_core.text.vocabulary import builtin_vocabulary, load_vocabulary
+    from pgseg_core.text.vocabulary import builtin_vocabulary, load_vocabulary, noun_vocabulary
     from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
 
     if classes is not None and vocab is not None:
@@ -138,7 +146,7 @@ def _vocabulary(classes: str | None, vocab: str | None, suggest: bool) -> "Vocab
             say(f"'{classes}' is taken for a class; the built-in list is --vocab {near}")
         return vocabulary
     if suggest:
-        return large_vocabulary()
+        return noun_vocabulary()
     raise ConfigError(
         "no classes named",
         hint='Name them (-c "sky,road"), take a built-in list (--vocab voc12), or let pgseg '

@@ -41,7 +41,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say for each class why it was found in a photo or not, and what to change."""
-    from pgseg_core.inference.classes import ClassBank
+    from pgseg_core.inference.banks import ClassBank
     from pgseg_core.inference.decode import read_photo
     from pgseg_core.inference.explain import explain as explain_photo
     from pgseg_core.inference.inputs import find_photos

@@ -1,14 +1,16 @@
 """`pgseg segment`: photos and class names in, labelled pictures out."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pgseg_cli.commands.asking import ask
-from pgseg_cli.completion import complete_formats
+from pgseg_cli.completion import complete_engines, complete_formats
 from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say, share_text
+from pgseg_cli.engines import load_segmenter
 from pgseg_cli.options import (
     Background,
     BackgroundWords,
@@ -83,6 +85,15 @@ def segment(
         ),
     ] = None,
     device: Device = "auto",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="torch, or onnx, which starts in half the time, for models that pgseg export "
+            "onnx has written. Default: what fits the weights.",
+            autocompletion=complete_engines,
+        ),
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """Label every pixel of a photo with one of the classes you name."""
@@ -97,24 +108,23 @@ def segment(
         top_k=top_k, refine=refine, scale=scale, flip=flip, size=size,
     )  # fmt: skip
     photos = find_photos(images, outside=out)
-    question = asked.open(weights, device)
+    question = asked.put_to(load_segmenter(engine, weights, device))
     single = len(photos) == 1
     job = Job(
-        classes=question.classes,
-        options=question.options,
         out=out,
         question=question.plain,
         formats=further,
         resume=resume,
         gallery=gallery and not single,
     )
+    segment = partial(question.segmenter.stream, classes=question.classes, options=question.options)
     try:
         with progress_bar("segmenting") as bar:
 
             def tell(count: int, name: str) -> None:
                 bar(count, len(photos), Path(name).name)
 
-            done = run_job(question.segmenter, photos, job, tell)
+            done = run_job(segment, photos, job, tell)
     except KeyboardInterrupt:
         say("stopped; finished photos are whole. Go on: the same line with --resume")
         raise

@@ -30,7 +30,7 @@ from pgseg_cli.server.limits import Limits, decode_photo
 from pgseg_cli.server.queue import Busy, Line
 from pgseg_core.errors import PgsegError
 from pgseg_core.inference.options import SegmentOptions
-from pgseg_core.inference.refine import REFINEMENTS
+from pgseg_core.inference.refinements import REFINEMENTS
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.text.templates import BUILTIN_TEMPLATES
 from pgseg_core.version import VERSION

@@ -13,7 +13,7 @@ from pathlib import Path
 from pgseg_core.data.segmentation import BACKGROUND, SegmentationSet
 from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.evaluation.protocols import DEFAULT_SYSTEM, Protocol, class_list_hash
-from pgseg_core.inference.refine import REFINEMENTS
+from pgseg_core.inference.refinements import REFINEMENTS
 from pgseg_core.text.background import (
     NO_BACKGROUND_WORDS,
     BackgroundWords,

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pgseg_core.inference.boxes import Box, window_boxes
 from pgseg_core.inference.encoders import Encoders, WindowOutput
-from pgseg_core.inference.windows import Box, GroupField, pixel_groups, window_boxes
+from pgseg_core.inference.windows import GroupField, pixel_groups
 
 WINDOWS_AT_ONCE = 8
 """Most windows of one image in a batch, where an engine does not want always as many."""

@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from pgseg_core.inference.affinity import class_scores
-from pgseg_core.inference.classes import BACKGROUND, BackgroundBank, ClassBank
+from pgseg_core.inference.banks import BackgroundBank, ClassBank
 from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.segmentation import BACKGROUND
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.windows import GroupField
 

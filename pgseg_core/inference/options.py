@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from pgseg_core.errors import ConfigError, did_you_mean
-from pgseg_core.inference.refine import REFINEMENTS
+from pgseg_core.inference.refinements import REFINEMENTS
 from pgseg_core.text.background import load_background_words
 from pgseg_core.weights import Recommended
 

@@ -13,14 +13,9 @@ from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
 from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
+from pgseg_core.inference.refinements import PAMR_DILATIONS, PAMR_ITERATIONS, PAMR_SHARPNESS
 from pgseg_core.inference.windows import ScoreField
 
-ITERATIONS = 10
-"""Of protocol `tcl`."""
-DILATIONS = (1, 2, 4, 8, 12, 24)
-"""Distances in pixels at which the eight neighbours lie, in protocol `tcl`."""
-
-_SHARPNESS = 0.1
 _LEAST_DEVIATION = 1e-8
 _AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
@@ -29,8 +24,8 @@ def pamr(
     image: Float[Tensor, "3 h w"],
     maps: Float[Tensor, "m h w"],
     *,
-    iterations: int = ITERATIONS,
-    dilations: Sequence[int] = DILATIONS,
+    iterations: int = PAMR_ITERATIONS,
+    dilations: Sequence[int] = PAMR_DILATIONS,
 ) -> Float[Tensor, "m h w"]:
     """Refine maps by an image of their size.
 
@@ -60,7 +55,7 @@ def neighbour_weights(
     around = torch.stack(list(_neighbours(image, dilations)))  # (k, 3, h, w)
     centre = image.expand(len(dilations), *image.shape)  # once for each 3 x 3 window
     deviation = torch.cat([around, centre]).std(dim=0)  # (3, h, w)
-    distance = (around - image).abs() / (_LEAST_DEVIATION + _SHARPNESS * deviation)
+    distance = (around - image).abs() / (_LEAST_DEVIATION + PAMR_SHARPNESS * deviation)
     return (-distance.mean(dim=1)).softmax(dim=0)
 
 
@@ -116,9 +111,9 @@ def _as_photo(image: Float[Tensor, "3 h w"]) -> UInt8[Tensor, "h w 3"]:
 Refinement = Callable[[Float[Tensor, "3 h w"], ScoreField], ScoreField]
 """A photo as it was read (ImageNet-normalised) and its scores in, scores of the same size out."""
 
-REFINEMENTS: Mapping[str, Refinement] = {
+REFINE: Mapping[str, Refinement] = {
     "none": lambda _, field: field,
     "pamr": _pamr_field,
     "crf": _crf_of_field,
 }
-"""Refinements by name."""
+"""By the names of `REFINEMENTS`."""

@@ -9,12 +9,7 @@ from torch import Tensor
 
 from pgseg_core.config import InferenceConfig
 from pgseg_core.data.transforms import to_tensor
-
-
-def resized_size(height: int, width: int, config: InferenceConfig) -> tuple[int, int]:
-    """Return (height, width) after resizing by min(long_side / longest, short_side / shortest)."""
-    scale = min(config.long_side / max(height, width), config.short_side / min(height, width))
-    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+from pgseg_core.inference.sizes import resized_size
 
 
 def resize_photo(image: Image.Image, config: InferenceConfig) -> UInt8[Tensor, "h w 3"]:

@@ -1,11 +1,22 @@
 """What comes out of a segmenter: a label for every pixel, and the scores behind it."""
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int16
+from jaxtyping import Float, Int16
 
-from pgseg_core.inference.windows import ScoreField
+BACKGROUND = "background"
+"""What class 0 is called where pixels may belong to none of the classes."""
+
+
+@runtime_checkable
+class ClassScores(Protocol):
+    """The scores behind the labels, in whatever form an engine keeps them."""
+
+    def class_maps(self) -> Float[np.ndarray, "c h w"]:
+        """Return every class's scores at the size the photo was read at."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -22,7 +33,7 @@ class Segmentation:
     """Pixels of each class."""
     scores: tuple[float, ...]
     """Mean winning score of each class over its pixels, in [0, 1]; 0 for a class without pixels."""
-    field: ScoreField = field(repr=False, compare=False)
+    field: ClassScores = field(repr=False, compare=False)
     """The scores of every class at the size the photo was read at. Enlarged bilinearly to the
     photo's size their best class is `labels`."""
 

@@ -16,19 +16,21 @@ from pgseg_core.config import InferenceConfig
 from pgseg_core.data.transforms import normalise
 from pgseg_core.device import find_device
 from pgseg_core.inference.affinity import class_scores, with_background
+from pgseg_core.inference.banks import BackgroundBank, ClassBank
 from pgseg_core.inference.batching import encode_fields
-from pgseg_core.inference.classes import BACKGROUND, BackgroundBank, ClassBank, embed_wordings
+from pgseg_core.inference.classes import embed_wordings
 from pgseg_core.inference.encoders import Encoders, TorchEncoders
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.pictures import Picture, as_photos
-from pgseg_core.inference.refine import REFINEMENTS
+from pgseg_core.inference.refine import REFINE
 from pgseg_core.inference.resize import resize_photo
-from pgseg_core.inference.segmentation import Segmentation
+from pgseg_core.inference.segmentation import BACKGROUND, Segmentation
+from pgseg_core.inference.sizes import sides_to_read
 from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
 from pgseg_core.text.background import load_background_words
 from pgseg_core.text.tokenizer import Tokenizer
-from pgseg_core.text.vocabulary import ClassName, Vocabulary, load_vocabulary
+from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary
 from pgseg_core.weights import Recommended, find_weights, recommended_inference
 
 Chooser = Callable[[GroupField], ClassBank]
@@ -126,12 +128,9 @@ class Segmenter:
         Raises:
             DataError: No class, a class named twice, or no such templates.
         """
-        if isinstance(classes, str):
-            classes = load_vocabulary(classes)
-        if not isinstance(classes, Vocabulary):
-            classes = Vocabulary(tuple(ClassName(name, (name,)) for name in classes))
-        vectors = self.embed_wordings(classes.prompts, templates=templates)
-        return ClassBank(classes.names, vectors, classes.prompts, templates)
+        asked = as_vocabulary(classes)
+        vectors = self.embed_wordings(asked.prompts, templates=templates)
+        return ClassBank(asked.names, vectors, asked.prompts, templates)
 
     def embed_background(
         self, source: str | Sequence[str] | None, *, templates: str = "simple"
@@ -244,7 +243,7 @@ class Segmenter:
             ]
             size = (pixels.shape[1], pixels.shape[2])
             field = parts[0] if len(parts) == 1 else average(parts, size=size)
-            answers.append((REFINEMENTS[options.refine](pixels, field), bank))
+            answers.append((REFINE[options.refine](pixels, field), bank))
         return answers
 
     def look(self, photo: Image.Image, options: SegmentOptions | None = None) -> GroupField:
@@ -308,10 +307,7 @@ class Segmenter:
     def _readings(self, photo: Image.Image, options: SegmentOptions) -> list[_Reading]:
         """Resize and normalise a photo for every scale; the first is the one of scale 1 or next."""
         readings = []
-        base = options.size or self.inference.short_side
-        for scale in sorted(options.scales, key=lambda scale: abs(scale - 1)):
-            short = max(1, round(base * scale))
-            long = max(1, round(self.inference.long_side * short / self.inference.short_side))
+        for short, long in sides_to_read(self.inference, options):
             sized = replace(self.inference, short_side=short, long_side=long)
             pixels = normalise(resize_photo(photo, sized))
             readings.append(_Reading(pixels, mirrored=False))

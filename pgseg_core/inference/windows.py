@@ -1,4 +1,4 @@
-"""Where windows lie, and how their group maps become a label for every pixel.
+"""How windows' group maps become a label for every pixel.
 
 A window's class scores are the same for all pixels of one group. So the scores of a whole image are
 a few maps (one for each window and group) times a small table (window and group by class), and the
@@ -9,35 +9,16 @@ product with the table is taken band by band.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Int16, UInt8
 from torch import Tensor
 
+from pgseg_core.inference.boxes import Box
+
 BAND_BYTES = 128 * 2**20
 """Largest piece of (pixels x classes) scores held at a time."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A window: rows top to bottom and columns left to right, ends excluded, in pixels."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
-def window_boxes(height: int, width: int, *, window: int, stride: int) -> list[Box]:
-    """Lay windows over an image, the last ones shifted back inside (protocol `groupvit`, step 2).
-
-    A side shorter than the window is covered by one window of that side's length.
-    """
-    return [
-        Box(top, left, min(top + window, height), min(left + window, width))
-        for top in _starts(height, window, stride)
-        for left in _starts(width, window, stride)
-    ]
 
 
 def coverage(height: int, width: int, boxes: Sequence[Box]) -> Float[Tensor, "h w"]:
@@ -166,9 +147,9 @@ class ScoreField:
         maps = torch.einsum("mhw,mc->chw", self.maps, self.table)
         return ScoreField(maps, stand_ins=self.stand_ins)
 
-    def class_maps(self) -> Float[Tensor, "c h w"]:
+    def class_maps(self) -> Float[np.ndarray, "c h w"]:
         """Return the scores of the classes at the size the photo was read at."""
-        return self._answered(self.folded().maps)
+        return self._answered(self.folded().maps).numpy()
 
     def scores(self, *, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
         """Return all scores at a size, bilinearly enlarged. As large as it sounds."""
@@ -235,11 +216,6 @@ def average(fields: Iterable[ScoreField], *, size: tuple[int, int]) -> ScoreFiel
         total = total + _resized(field.folded().maps, size)
         count, stand_ins = count + 1, field.stand_ins
     return ScoreField(total / count, stand_ins=stand_ins)
-
-
-def _starts(length: int, window: int, stride: int) -> list[int]:
-    steps = max(0, -(-(length - window) // stride))
-    return [max(0, min(i * stride, length - window)) for i in range(steps + 1)]
 
 
 def _enlarge_rows(

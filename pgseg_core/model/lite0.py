@@ -57,11 +57,9 @@ class SameConv(nn.Conv2d):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d y x"]:
         """Return ceil(side / stride) cells a side."""
         kernel, stride = self.kernel_size[0], self.stride[0]
-        bottom, right = (
-            max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:]
-        )
-        if bottom == right and bottom % 2 == 0:  # alike on all sides: no copy
-            return F.conv2d(x, self.weight, self.bias, stride, bottom // 2, 1, self.groups)
+        if stride == 1:  # alike on all sides: no copy
+            return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
+        bottom, right = ((-(-side // stride) - 1) * stride + kernel - side for side in x.shape[2:])
         filled = F.pad(x, (right // 2, right - right // 2, bottom // 2, bottom - bottom // 2))
         return F.conv2d(filled, self.weight, self.bias, stride, 0, 1, self.groups)
 

@@ -67,31 +67,36 @@ class TextEncoder(nn.Module):
         reading position lies before them, so nothing that is read depends on them. Large batches
         are encoded in parts of similar length, since one long caption would make all of them long.
         """
-        end = end_of_text(tokens)
-        length = end.cpu() + 1  # the one time that a GPU is waited for
+        length = end_of_text(tokens).cpu() + 1  # the one time that a GPU is waited for
         longest = int(length.max())
         tokens = tokens[:, :longest]
         if len(tokens) < 2 * SMALLEST_PART:
-            words = self._encode(tokens)
+            words = self.features(tokens)
         else:
             order = length.argsort(stable=True)
             size = max(SMALLEST_PART, -(-len(tokens) // MOST_PARTS))
-            parts = [self._encode(tokens[own, : length[own[-1]]]) for own in order.split(size)]
+            parts = [self.features(tokens[own, : length[own[-1]]]) for own in order.split(size)]
             padded = [F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts]
             words = torch.cat(padded)[order.argsort()]
-        if self.pool == "end":
-            pooled = words[torch.arange(len(words), device=words.device), end]
-        elif self.pool == "mean":
-            pooled = _mean(words, tokens)
-        else:
-            pooled = self.norm(_mean(self.token(tokens), tokens))
-        return EncodedText(pooled=pooled, words=words)
+        return EncodedText(pooled=self.pooled(words, tokens), words=words)
 
-    def _encode(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
+    def features(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
+        """Encode every token of captions that are cut after the longest one's end."""
         x = self.token(tokens) + self.position[: tokens.shape[1]]
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
+
+    def pooled(
+        self, words: Float[Tensor, "b t w"], tokens: Int[Tensor, "b t"]
+    ) -> Float[Tensor, "b w"]:
+        """Return each caption's vector (see `EncodedText.pooled`)."""
+        if self.pool == "end":
+            rows = torch.arange(words.shape[0], device=words.device)
+            return words[rows, end_of_text(tokens)]
+        if self.pool == "mean":
+            return _mean(words, tokens)
+        return self.norm(_mean(self.token(tokens), tokens))
 
 
 def _mean(words: Float[Tensor, "b t w"], tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b w"]:

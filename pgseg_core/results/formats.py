@@ -73,7 +73,7 @@ def _npz(result: Result) -> Path:
     with whole_file(path) as file, file.open("wb") as stream:
         np.savez_compressed(
             stream,
-            scores=found.field.class_maps().numpy(),
+            scores=found.field.class_maps(),
             names=np.array(found.names),
             size=np.array(found.labels.shape),
         )

@@ -19,11 +19,13 @@ from pgseg_core.inference.decode import Decoded, decode_ahead
 from pgseg_core.inference.inputs import Photo
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmentation import Segmentation
-from pgseg_core.inference.segmenter import Classes, Segmenter
 from pgseg_core.results.coco import merge_datasets
 from pgseg_core.results.files import finished_record, write_result
 from pgseg_core.results.gallery import PICTURES, Entry, keep_thumbnails, write_gallery
 from pgseg_core.results.writing import write_json
+
+Segment = Callable[[Iterator[Image.Image]], Iterator[Segmentation]]
+"""A segmenter that knows what to look for, and how."""
 
 ANNOTATIONS = "_annotations.coco.json"
 """All photos' annotations in one file."""
@@ -36,10 +38,6 @@ _WRITERS = 2
 class Job:
     """What is to be done with each photo."""
 
-    classes: Classes
-    """What to look for."""
-    options: SegmentOptions
-    """How."""
     out: Path
     """The folder of all results."""
     question: dict[str, Any]
@@ -76,7 +74,7 @@ def plain_options(options: SegmentOptions) -> dict[str, Any]:
 
 
 def run_job(
-    segmenter: Segmenter,
+    segment: Segment,
     photos: Sequence[Photo],
     job: Job,
     on_photo: Callable[[int, str], None] | None = None,
@@ -84,9 +82,9 @@ def run_job(
     """Segment photos and write their results.
 
     Args:
-        segmenter: The model.
+        segment: Labels RGB photos, in order, as they come.
         photos: From `find_photos`.
-        job: What to look for, and where the results go.
+        job: Where the results go, and in which forms.
         on_photo: Told after each photo how many are done, and its name.
 
     Raises:
@@ -123,7 +121,7 @@ def run_job(
 
     todo = [photo for photo in photos if photo.stem not in records]
     with _Writers() as writers:
-        for found in segmenter.stream(readable(decode_ahead(todo)), job.classes, job.options):
+        for found in segment(readable(decode_ahead(todo))):
             photo, image = waiting.popleft()
             for stem, record in writers.submit(photo, image, found, job):
                 records[stem] = record

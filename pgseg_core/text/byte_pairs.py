@@ -24,7 +24,7 @@ PAD_TOKEN = 0
 _SPECIAL = {"<start_of_text>": START_TOKEN, "<end_of_text>": END_TOKEN}
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 _NUM_MERGES = 49152 - 256 - 2
-"""The file's first so many pairs count: 512 single bytes and two special tokens come beside them."""
+"""So many pairs of the file count; 512 single bytes and two special tokens come beside them."""
 _END = "</w>"
 """Marks the last piece of a word."""
 _PIECES = r"<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d"

@@ -3,6 +3,7 @@
 Each set is a text file under `prompts/`, one template a line, `{}` where the class name goes.
 """
 
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def parse_templates(text: str, *, name: str) -> tuple[str, ...]:
             hint=f"Write one a line, such as: a photo of a {PLACE}.",
         )
     return tuple(templates)
+
+
+def fill_prompts(templates: tuple[str, ...], wordings: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the prompts of each group of wordings: every wording in every template."""
+    return [
+        [filled for wording in group for filled in fill_templates(templates, wording)]
+        for group in wordings
+    ]
 
 
 def fill_templates(templates: tuple[str, ...], name: str) -> tuple[str, ...]:

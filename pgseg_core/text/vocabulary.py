@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgseg_core.errors import DataError, did_you_mean
+from pgseg_core.text.nouns import noun_lexicon
 from pgseg_core.vocabularies import BUILTIN_VOCABULARIES, vocabulary_text
 
 ALIASES = {"coco": "coco-object", "ade": "ade20k", "voc": "voc12", "voc20": "voc12"}
@@ -101,6 +102,19 @@ class Vocabulary:
         return Vocabulary(tuple(known[name_key(name)] for name in wanted))
 
 
+def as_vocabulary(classes: Vocabulary | Sequence[str]) -> Vocabulary:
+    """Return what a caller names classes by: a vocabulary, plain names, or one text (see below).
+
+    Raises:
+        DataError: The list is empty or names a class twice.
+    """
+    if isinstance(classes, Vocabulary):
+        return classes
+    if isinstance(classes, str):
+        return load_vocabulary(classes)
+    return Vocabulary(tuple(ClassName(name, (name,)) for name in classes))
+
+
 def load_vocabulary(source: str) -> Vocabulary:
     """Return the classes that a command-line value speaks of.
 
@@ -129,6 +143,11 @@ def builtin_vocabulary(name: str) -> Vocabulary:
             hint=f"{hint}. Or give a file: @classes.txt",
         )
     return parse_class_lines(vocabulary_text(name).splitlines(), where=f"{name}.txt")
+
+
+def noun_vocabulary() -> Vocabulary:
+    """Return the nouns that pgseg knows: some two thousand things and places in photos."""
+    return Vocabulary(tuple(ClassName(noun, (noun,)) for noun in sorted(noun_lexicon())))
 
 
 def parse_class_list(value: str) -> Vocabulary:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from pgseg_core.config import InferenceConfig
-from pgseg_core.inference.classes import ClassBank
+from pgseg_core.inference.banks import ClassBank
 from pgseg_core.inference.inputs import find_photos
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
@@ -90,12 +91,11 @@ def folder(*, whole: bool, photos: int = 6) -> Run:
     boxes = [window()] * 2 * photos  # 640 x 480 is read at 597 x 448: two windows
 
     asked = SegmentOptions(background=True)
-    job = Job(
-        classes=bank, options=asked, out=place / "out", question={"weights": "drawn"}, gallery=False
-    )
+    job = Job(out=place / "out", question={"weights": "drawn"}, gallery=False)
+    segment = partial(segmenter.stream, classes=bank, options=asked)
 
     def all_of_it() -> None:
-        run_job(segmenter, find_photos([place], outside=job.out), job)
+        run_job(segment, find_photos([place], outside=job.out), job)
 
     def encoder_alone() -> None:
         for pixels in boxes:

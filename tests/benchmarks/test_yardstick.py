@@ -8,7 +8,7 @@ import torch
 
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import InferenceConfig
-from pgseg_core.inference.classes import ClassBank
+from pgseg_core.inference.banks import ClassBank
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model import build_model, grouping
 from pgseg_core.train.task import TrainTask

@@ -160,12 +160,13 @@ def test_models_are_listed_and_found_by_name(pgseg, here, tmp_path, monkeypatch)
 
 
 def test_what_the_shell_completes_is_what_there_is():
-    from pgseg_core.inference.refine import REFINEMENTS
+    from pgseg_core.inference.refine import REFINE
+    from pgseg_core.inference.refinements import REFINEMENTS
     from pgseg_core.results.formats import FORMATS
     from pgseg_core.text.templates import BUILTIN_TEMPLATES
 
     assert tuple(FORMATS) == completion.FORMATS
-    assert set(REFINEMENTS) == set(completion.REFINEMENTS)
+    assert tuple(REFINE) == REFINEMENTS == tuple(completion.complete_refinements(""))
     assert completion.TEMPLATES == BUILTIN_TEMPLATES
     assert list(completion.complete_formats("coco,g")) == ["coco,geojson"]
     assert "voc12" in completion.complete_vocabularies("voc")

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgseg_core.inference import windows
+from pgseg_core.inference.boxes import window_boxes
 from pgseg_core.inference.windows import (
     GroupField,
     ScoreField,
     average,
     coverage,
     pixel_groups,
-    window_boxes,
 )
 
 SIZES = st.integers(1, 90)
