@@ -1,10 +1,11 @@
 """At which sizes a photo is read (protocol `groupvit`, step 1; several with `scales`)."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pgseg_core.inference.options import SegmentOptions
 
 
+@runtime_checkable
 class Sides(Protocol):
     """What a model wants of a photo's sides; `InferenceConfig` explains it."""
 

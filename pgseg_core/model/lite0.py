@@ -59,7 +59,12 @@ class SameConv(nn.Conv2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1:  # alike on all sides: no copy
             return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
-        bottom, right = ((-(-side // stride) - 1) * stride + kernel - side for side in x.shape[2:])
+        # Upwards without a negative dividend: ONNX's division cuts towards zero.
+        cells = ((side + stride - 1) // stride for side in x.shape[2:])
+        bottom, right = (
+            (count - 1) * stride + kernel - side
+            for count, side in zip(cells, x.shape[2:], strict=True)
+        )
         filled = F.pad(x, (right // 2, right - right // 2, bottom // 2, bottom - bottom // 2))
         return F.conv2d(filled, self.weight, self.bias, stride, 0, 1, self.groups)
 

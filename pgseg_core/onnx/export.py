@@ -155,7 +155,7 @@ def _tokens(about: Description) -> Int[Tensor, "2 t"]:
 
 def _compare(model: PGSeg, encoders: OnnxEncoders, about: Description) -> None:
     """Ask both for the same, at other sizes than those of the example."""
-    pixels = _pixels(about)[:1, :, :, : 5 * about.patch_size]
+    pixels = _pixels(about)[:1, :, :, : 6 * about.patch_size]
     found = encoders.encode_windows(pixels.numpy())
     wanted = _ImagePart(model)(pixels)
     prompts = (_TextPart(model)(_tokens(about)),)

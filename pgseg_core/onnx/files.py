@@ -2,7 +2,8 @@
 
 `image.onnx` takes `pixels` (b, 3, h, w) to `groups` (b, g, e), `images` (b, e) and `maps`
 (b, g, y, x); `text.onnx` takes `tokens` (b, t) to `prompts` (b, e). `pgseg.json` is a
-`Description`; the weights' `card.json` lies beside it where they have one. Any runtime that reads ONNX can do the rest, which docs/onnx.md explains.
+`Description`; the weights' `card.json` lies beside it where they have one. Any runtime that reads
+ONNX can do the rest, which docs/onnx.md explains.
 """
 
 import json

@@ -1,0 +1,137 @@
+"""The arithmetic without torch against the segmenter's, on networks that both share."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pgseg_core.config import InferenceConfig
+from pgseg_core.inference import refine as torch_refine
+from pgseg_core.inference.affinity import class_scores as torch_scores
+from pgseg_core.inference.encoders import TorchEncoders
+from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.resize import resize_photo as torch_resize
+from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.inference.suggest import Suggester
+from pgseg_core.model import build_model
+from pgseg_core.onnx import affinity, reading, refine, windows
+from pgseg_core.onnx.encoders import WindowOutput
+from pgseg_core.onnx.files import Description, Reading
+from pgseg_core.onnx.segmenter import OnnxSegmenter
+from pgseg_core.text.tokenizer import Tokenizer
+from tests.inference.test_segmenter import PHOTOS, photo
+from tests.tiny import tiny_model_config
+
+READING = Reading(short_side=48, long_side=96, antialias=True, window=32, stride=16)
+CLASSES = ["sky", "road", "dog", "tree"]
+MANY = [f"thing {number}" for number in range(60)]
+
+
+class SameNetworks:
+    """The torch networks where the exported ones would be."""
+
+    def __init__(self, model):
+        self.torch, self.tokenizer = TorchEncoders(model, torch.device("cpu")), Tokenizer(16)
+
+    @torch.inference_mode()
+    def encode_windows(self, pixels: np.ndarray) -> WindowOutput:
+        found = self.torch.encode_windows(torch.from_numpy(np.ascontiguousarray(pixels)))
+        return WindowOutput(found.groups.numpy(), found.images.numpy(), found.maps.numpy())
+
+    @torch.inference_mode()
+    def encode_prompts(self, prompts: list[str]) -> np.ndarray:
+        return self.torch.encode_prompts(self.tokenizer(prompts)).numpy()
+
+
+@pytest.fixture(scope="module")
+def segmenters() -> tuple[Segmenter, OnnxSegmenter]:
+    """A model whose groups and classes differ from each other more than fresh ones do."""
+    model = build_model(tiny_model_config())
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim > 1 and "text" not in name:
+                weight.mul_(3)
+        model.text_encoder.token.weight.mul_(20)
+    description = Description(
+        patch_size=8, context_length=16, scale=float(model.scale()), reading=READING, weights=""
+    )
+    config = InferenceConfig(**vars(READING))
+    return Segmenter(model, config), OnnxSegmenter(SameNetworks(model), description)
+
+
+@pytest.mark.parametrize(
+    ("classes", "choices"),
+    [
+        (CLASSES, {}),
+        (CLASSES, {"background": True, "threshold": 0.5}),
+        (MANY, {"background": True, "threshold": 0.3, "top_k": 7}),
+        (CLASSES, {"background": True, "threshold": 0.2, "background_words": "rock,sky,sand"}),
+        (CLASSES, {"background": True, "background_words": "stuff", "scales": (1.0, 1.5)}),
+        (CLASSES, {"scales": (0.75, 1.0, 1.5), "flip": True}),
+        (CLASSES, {"size": 64, "refine": "pamr"}),
+        (CLASSES, {"refine": "crf", "background": True, "threshold": 0.5}),
+    ],
+    ids=str,
+)
+def test_masks_and_scores_are_the_torch_segmenters(segmenters, classes, choices):
+    options = SegmentOptions(**choices)
+    theirs = list(segmenters[0].stream(PHOTOS, classes, options))
+    ours = list(segmenters[1].stream(PHOTOS, classes, options))
+    assert len({label for found in theirs for label in np.unique(found.labels)}) > 1
+    differ = sum(int((a.labels != b.labels).sum()) for a, b in zip(theirs, ours, strict=True))
+    assert differ <= 1e-3 * sum(found.labels.size for found in theirs)
+    for their, our in zip(theirs, ours, strict=True):
+        assert (our.names, our.background) == (their.names, their.background)
+        assert sum(our.pixels) == our.labels.size
+        np.testing.assert_allclose(our.field.class_maps(), their.field.class_maps(), atol=1e-3)
+        np.testing.assert_allclose(our.scores, their.scores, atol=1e-2)
+
+
+def test_the_same_classes_are_suggested(segmenters):
+    for segmenter in segmenters:
+        bank = segmenter.embed_classes(MANY)
+        names = [found.names for found in segmenter.stream(PHOTOS[:2], Suggester(bank, 3), None)]
+        assert all(len(each) == 3 for each in names)
+        if segmenter is segmenters[0]:
+            wanted = names
+    assert names == wanted
+
+
+def test_bands_change_nothing(segmenters, monkeypatch):
+    whole = next(segmenters[1].stream([PHOTOS[0]], CLASSES))
+    monkeypatch.setattr(windows, "BAND_BYTES", 2000)
+    parts = next(segmenters[1].stream([PHOTOS[0]], CLASSES))
+    np.testing.assert_array_equal(whole.labels, parts.labels)
+
+
+@pytest.mark.parametrize("size", [(20, 31), (7, 50), (44, 60), (90, 128)])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_photos_are_resized_alike(size, antialias):
+    config = InferenceConfig(
+        short_side=min(size), long_side=10**6, antialias=antialias, window=8, stride=8
+    )
+    picture = photo(0, 60, 44)
+    theirs = torch_resize(picture, config).numpy()
+    ours = reading.resize_photo(picture, theirs.shape[:2], antialias=antialias)
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= (0 if antialias else 1)
+
+
+def test_scores_are_the_formulas():
+    generator = np.random.default_rng(0)
+    groups, images, classes = (
+        generator.normal(size=size).astype(np.float32) for size in ((3, 4, 8), (3, 8), (9, 8))
+    )
+    ours = affinity.class_scores(groups, images, classes, 14.0, top_k=4)
+    theirs = torch_scores(
+        *map(torch.from_numpy, (groups, images, classes)), torch.tensor(14.0), top_k=4
+    )
+    np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-6)
+    assert ((ours > 0).sum(axis=-1) <= 4).all()
+
+
+def test_pamr_is_the_formulas():
+    picture = np.asarray(Image.fromarray(np.asarray(photo(3, 40, 30))))
+    maps = np.random.default_rng(0).random((3, 30, 40), dtype=np.float32)
+    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1).float()
+    wanted = torch_refine.pamr(pixels, torch.from_numpy(maps)).numpy()
+    np.testing.assert_allclose(refine.pamr(picture, maps), wanted, atol=1e-5)
