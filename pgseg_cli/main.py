@@ -1,7 +1,7 @@
-"""The `pgseg` program: registers the commands, and prints errors in one place.
+"""The `pgseg` program: names the commands, and prints errors in one place.
 
-Nothing here or in the command modules' top levels imports torch, open_clip, webdataset, scipy or
-PIL: `--help` answers at once, and each command imports what it needs inside its function.
+Nothing here imports a command before it is asked for, and no command's top level imports torch,
+open_clip, webdataset, scipy or PIL: `--help` answers at once.
 """
 
 import os
@@ -9,49 +9,80 @@ import sys
 
 import typer
 
-from pgseg_cli.commands import (
-    backends,
-    bench,
-    convert,
-    data,
-    doctor,
-    evaluate,
-    explain,
-    export,
-    models,
-    segment,
-    serve,
-    sweep,
-    train,
-    viz,
-)
-from pgseg_cli.console import print_error
+from pgseg_cli.lazy import Entry, LazyGroup
 from pgseg_core.errors import PgsegError
+
+
+def _entry(place: str, summary: str, **settings: bool) -> Entry:
+    return Entry(f"pgseg_cli.commands.{place}", summary, settings)
+
+
+COMMANDS = {
+    "data": _entry(
+        "data:app",
+        "Prepare image-text pairs for training, and check and convert evaluation sets.",
+    ),
+    "train": _entry("train:train", "Learn to segment from image-text pairs."),
+    "segment": _entry(
+        "segment:segment", "Label every pixel of a photo with one of the classes you name."
+    ),
+    "explain": _entry(
+        "explain:explain",
+        "Say for each class why it was found in a photo or not, and what to change.",
+    ),
+    "serve": _entry(
+        "serve:serve",
+        "Serve a page where you drop a photo and type classes, and a JSON API beside it.",
+    ),
+    "eval": _entry("evaluate:app", "Measure weights, and compare two measurements."),
+    "sweep": _entry(
+        "sweep:sweep",
+        "Train and measure every row of a table; the same command goes on after an interrupt.",
+    ),
+    "viz": _entry(
+        "viz:app", "Figures of what a model does, as wide and as legible as a paper prints them."
+    ),
+    "models": _entry(
+        "models:models",
+        "List the weights that ship with pgseg, those kept in its cache, and the runs here.",
+    ),
+    "convert": _entry(
+        "convert:convert",
+        "Bring weights of others into pgseg's format, without running code they may carry.",
+    ),
+    "export": _entry("export:app", "Write a trained model in a form that other programs run."),
+    "backends": _entry("backends:backends", "List the training backends that are installed."),
+    "doctor": _entry("doctor:doctor", "Say what this machine can do, and what to install."),
+    "bench": _entry(
+        "bench:bench",
+        "Measure speed and memory beside the peers; needs a clone and its extra `bench`.",
+        allow_extra_args=True,
+        ignore_unknown_options=True,
+    ),
+}
+"""In the order of the work: data, training, use, numbers, figures, weights, this machine."""
+
+
+class Commands(LazyGroup):
+    """All of them."""
+
+    entries = COMMANDS
+
 
 app = typer.Typer(
     name="pgseg",
+    cls=Commands,
     help="Learn to segment images into classes named in words, from image-text pairs alone.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich's takes as long again to import as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data")
-app.command("train")(train.train)
-app.command("segment")(segment.segment)
-app.command("serve")(serve.serve)
-app.command("explain")(explain.explain)
-app.add_typer(evaluate.app, name="eval")
-app.command("sweep")(sweep.sweep)
-app.add_typer(viz.app, name="viz")
-app.command("models")(models.models)
-app.command("convert")(convert.convert)
-app.add_typer(export.app, name="export")
-app.command("backends")(backends.backends)
-app.command("doctor")(doctor.doctor)
-app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    bench.bench
-)
+
+
+@app.callback()
+def _start() -> None:
+    """Do nothing before a command."""
 
 
 def run() -> None:
@@ -61,6 +92,7 @@ def run() -> None:
         app()
     except PgsegError as error:
         from backends.launch import report_error
+        from pgseg_cli.console import print_error
 
         if not report_error(error):
             print_error(error)

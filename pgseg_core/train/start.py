@@ -16,8 +16,9 @@ from pgseg_core.checkpoint import (
 from pgseg_core.config import TrainConfig
 from pgseg_core.errors import ConfigError
 from pgseg_core.model import GroupingBlock, LinearProjector, Lite0Stem, PGSeg, ResidualProjector
+from pgseg_core.text.byte_pairs import END_TOKEN, START_TOKEN
 from pgseg_core.text.imagenet import imagenet_names
-from pgseg_core.text.tokenizer import END_TOKEN, START_TOKEN, Tokenizer
+from pgseg_core.text.tokenizer import Tokenizer
 
 RIDGE = 0.03
 """How much an error in a class's place weighs against short word vectors. Words of a thousand names

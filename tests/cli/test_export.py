@@ -1,7 +1,6 @@
 """`pgseg export onnx`, and segmenting with what it wrote: the same masks, and no torch."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -114,4 +113,4 @@ def test_a_failed_export_leaves_nothing(here, monkeypatch):
     monkeypatch.setattr(export, "OnnxEncoders", differs)
     with pytest.raises(BackendError, match="another number"):
         export_onnx(here / "runs/pgseg-tiny", here / "out.onnx")
-    assert not [name for name in os.listdir(here) if "out" in name]
+    assert not list(here.glob("*out*")) + list(here.glob(".*out*"))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pgseg_cli.lazy import load_command
+from pgseg_cli.main import COMMANDS as PROGRAM
 from pgseg_core.config import load_config, preset_names
 
 COMMANDS = [
@@ -16,7 +18,7 @@ COMMANDS = [
     ["explain"], ["models"], ["eval"], ["eval", "compare"], ["viz"], ["viz", "prototypes"],
     ["viz", "groups"], ["viz", "embedding"], ["viz", "richness"], ["viz", "compare"],
     ["viz", "training"], ["viz", "attention"], ["serve"],
-    ["convert"], ["backends"], ["sweep"], ["bench"],
+    ["convert"], ["export"], ["export", "onnx"], ["backends"], ["doctor"], ["sweep"], ["bench"],
 ]  # fmt: skip
 HEAVY = ("torch", "torchvision", "open_clip", "webdataset", "scipy", "PIL", "numpy", "matplotlib")
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,56 @@ print("HEAVY", [name for name in {HEAVY!r} if name in sys.modules])
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_a_list_of_commands_loads_none_of_them():
+    program = """
+import sys
+from pgseg_cli.main import run
+try:
+    run()
+except SystemExit as end:
+    assert end.code == 0
+loaded = [name for name in sys.modules if name.startswith("pgseg_cli.commands")]
+assert not loaded, loaded
+assert "rich" not in sys.modules
+"""
+    for arguments in (["--help"], ["-h"]):
+        subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_what_the_list_says_is_the_commands_own_help(name):
+    command = load_command(name, PROGRAM[name])
+    assert " ".join(command.help.split("\n\n")[0].split()) == PROGRAM[name].summary
+
+
+def test_an_unknown_command_is_told_the_nearest(pgseg):
+    refused = pgseg("segmnt photo.jpg")
+    assert refused.code == 2
+    assert "No such command 'segmnt'. Did you mean 'segment'?" in refused.words
+    assert "Did you mean 'prepare'?" in pgseg("data prepar").words
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("pgseg s", ["segment", "serve", "sweep"]),
+        ("pgseg viz at", ["attention"]),
+        ("pgseg segment --eng", ["--engine"]),
+        ("pgseg segment a.jpg --engine o", ["onnx"]),
+    ],
+)
+def test_the_shell_completes_commands_and_options(words, completed):
+    settings = {
+        "_PGSEG_COMPLETE": "complete_bash", "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }  # fmt: skip
+    program = Path(sys.executable).with_name("pgseg")
+    done = subprocess.run(
+        [program], env={**os.environ, **settings}, check=False, capture_output=True, text=True
+    )
+    assert done.stdout.split() == completed
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
