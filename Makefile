@@ -10,7 +10,7 @@ help:
 	@echo "make demo   install into .venv, train a tiny model on synthetic scenes, look at what it sees"
 	@echo "make test   install into .venv, then lint, type checks and all tests"
 	@echo "make lint   ruff, mypy and import-linter alone"
-	@echo "make bench  speed and memory beside the peers, about 6 minutes; writes benchmarks.md"
+	@echo "make bench  speed and memory beside the peers, about 8 minutes; writes benchmarks.md"
 	@echo "make clean  remove what the demo made"
 
 $(VENV)/installed: pyproject.toml

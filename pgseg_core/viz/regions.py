@@ -2,7 +2,8 @@
 
 import numpy as np
 from jaxtyping import Bool, Integer
-from scipy import ndimage
+
+from pgseg_core.viz.cells import count_around, depth_inside, largest_part
 
 _WORKING_SIDE = 256  # places are searched on a map reduced to this many cells a side
 
@@ -18,7 +19,7 @@ def region_edges(labels: Integer[np.ndarray, "h w"], width: int = 1) -> Bool[np.
     edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     edges[1:] |= labels[1:] != labels[:-1]
     if width > 1:
-        edges = ndimage.maximum_filter(edges, size=width)
+        edges = count_around(edges, (width, width)) > 0
     return edges
 
 
@@ -62,17 +63,16 @@ def place_box(mask: Bool[np.ndarray, "h w"], box: tuple[float, float]) -> tuple[
     size = (min(height, _WORKING_SIDE), min(width, _WORKING_SIDE))
     small = resize_labels(mask.astype(np.uint8), size) > 0
     cell = (height / size[0], width / size[1])
-    parts, num_parts = ndimage.label(small)
-    if num_parts == 0:
+    part = largest_part(small)
+    if not part.any():
         return None
-    part = parts == np.bincount(parts.ravel())[1:].argmax() + 1
-    cells = tuple(max(1, round(side / step)) for side, step in zip(box, cell, strict=True))
-    inside = ndimage.uniform_filter(part.astype(np.float32), size=cells, mode="constant")
-    depth = ndimage.distance_transform_edt(np.pad(part, 1), sampling=cell)[1:-1, 1:-1]
-    depth[inside < 0.97] = 0  # a ragged corner of the box may stick out
+    down, across = (max(1, round(side / step)) for side, step in zip(box, cell, strict=True))
+    depth = depth_inside(part, cell)
+    # A ragged corner of the box may stick out.
+    depth[count_around(part, (down, across)) < 0.97 * down * across] = 0
     if not depth.any():
         return None
     rows, columns = np.nonzero(depth >= 0.9 * depth.max())
-    middle = ndimage.center_of_mass(part)  # among places equally deep, the most central
+    middle = [places.mean() for places in np.nonzero(part)]  # among equally deep, the most central
     nearest = np.hypot((rows - middle[0]) * cell[0], (columns - middle[1]) * cell[1]).argmin()
     return int((rows[nearest] + 0.5) * cell[0]), int((columns[nearest] + 0.5) * cell[1])
