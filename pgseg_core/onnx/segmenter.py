@@ -30,9 +30,10 @@ from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary
 from pgseg_core.weights import Recommended, find_weights, recommended_inference
 
 WINDOWS_AT_ONCE = 8
-
+"""Most windows in a call of the network."""
 
 Chooser = Callable[[GroupField], ClassBank]
+"""Chooses what to look for once it has seen what the network says of the photo."""
 
 
 @dataclass(frozen=True)
