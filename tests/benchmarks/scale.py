@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from pgseg_core.inference.banks import ClassBank
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model import build_model
 from tests.benchmarks.photos import find_photos, write_shard
-from tests.benchmarks.reading import reading_plan
+from tests.benchmarks.reading import megabytes_held, reading_plan
 
 SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
 WINDOWS = (1, 2, 4, 8, 16, 32, 64)
@@ -79,7 +78,7 @@ def samples(folder: Path, rounds: int) -> tuple[Curve, Curve]:
 
 
 def read_some(folder: Path, count: int, rounds: int) -> tuple[float, float]:
-    """Read some batches of an epoch, as one reading process does; ms a sample, and MB."""
+    """Read some batches of an epoch, as one reading process does; ms a sample, and MB then."""
     torch.set_num_threads(1)
     shards = tuple(Shard(folder / f"{at:05d}.tar", SHARD) for at in range(count // SHARD))
     reader = BatchReader(reading_plan(shards, batch_size=BATCH))
@@ -90,8 +89,7 @@ def read_some(folder: Path, count: int, rounds: int) -> tuple[float, float]:
             assert reader[step].batch is not None
 
     seconds = least(run, rounds)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return seconds / (steps * BATCH) * 1e3, held
+    return seconds / (steps * BATCH) * 1e3, megabytes_held()
 
 
 def windows(rounds: int) -> Curve:
