@@ -104,7 +104,10 @@ def _check(plan: Plan, wanted: Wanted, folders: Sequence[CellFolder]) -> None:
             find_shards(measurement.root, measurement.split)
             continue
         images = open_segmentation_set(measurement.dataset, Path(measurement.root))
-        overrides = Overrides(background=measurement.background)
+        overrides = Overrides(
+            background=measurement.background,
+            background_words=measurement.background_words or None,
+        )
         ask(images, load_protocol(measurement.protocol), overrides)
     for config in {cell.config.train.backend: cell.config for cell in plan.cells}.values():
         load_backend(config.train.backend)
@@ -169,6 +172,8 @@ def _measure(folder: CellFolder, measurement: Measurement) -> Step:
     if measurement.segments:
         options += ["--dataset", measurement.dataset, "--quality"]
         options += ["--protocol", measurement.protocol, "--background", measurement.background]
+        if measurement.background_words:
+            options += ["--background-words", measurement.background_words]
         options += ["--limit", str(measurement.limit)] if measurement.limit else []
     else:
         options += ["--task", "retrieval", "--split", measurement.split]

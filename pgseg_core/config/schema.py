@@ -161,6 +161,10 @@ class InferenceConfig:
     """Side of the sliding window, in pixels."""
     stride: Count = 224
     """Step of the sliding window, in pixels."""
+    patch_share: Share = 0.0
+    """How much each patch's own vector counts beside its group's. A group whose patches are not all
+    of one thing is called by one name at 0, as the protocols have it; at 1 groups do not count. For
+    models of one grouping stage without blocks behind it or `group_residual`."""
 
     def __post_init__(self) -> None:
         if self.stride > self.window:
@@ -178,3 +182,12 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
+
+    def __post_init__(self) -> None:
+        image = self.model.image
+        several = len(image.num_groups) > 1
+        if self.inference.patch_share and (several or image.depths[-1] or image.group_residual):
+            raise ValueError(
+                "inference.patch_share asks what a patch alone would be called: that takes one "
+                "grouping stage, no blocks behind it, and group_residual: false"
+            )

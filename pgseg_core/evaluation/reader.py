@@ -22,7 +22,7 @@ from pgseg_core.inference.affinity import class_scores, with_background
 from pgseg_core.inference.refine import crf_field, pamr
 from pgseg_core.inference.resize import resize_photo
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.inference.windows import GroupField, ScoreField
+from pgseg_core.inference.windows import GroupField, PatchPixels, ScoreField
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 """Mean of red, green and blue over CLIP's images, for values in [0, 1]."""
@@ -64,6 +64,8 @@ class Reader:
             if models != reading:
                 size, window, stride = models.short_side, models.window, models.stride
                 departures.append(f"at {size}, window {window}, stride {stride}")
+                if models.patch_share:
+                    departures.append(f"patch share {models.patch_share:g}")
             reading = models
         words = question.background_words
         if words.words:
@@ -107,8 +109,13 @@ class Reader:
         resized = resize_photo(photo, self._segmenter.inference)
         pixels = ((resized.float() / 255 - mean) / deviation).permute(2, 0, 1)
         field = self._segmenter.group_field(pixels)
-        maps = pamr(pixels, field.maps) if self._question.refine == "pamr" else field.maps
-        scores = ScoreField(maps, self._table(field, thresholds))
+        table = self._table(field, thresholds)
+        if isinstance(field.pixels, PatchPixels):  # a map for each of them would be large
+            scores = field.scored(table.unflatten(0, field.groups.shape[:2]))
+        else:
+            scores = ScoreField(field.maps, table)
+        if self._question.refine == "pamr":
+            scores = replace(scores, maps=pamr(pixels, scores.maps))
         decide = self._decision(thresholds)
         size = (photo.height, photo.width)
         if self._question.refine == "crf":

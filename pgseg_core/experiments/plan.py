@@ -42,7 +42,9 @@ class Measurement:
     protocol: str = "groupvit"
     """Of segmentation sets."""
     background: str = "auto"
-    """Of segmentation sets: `auto`, `none` or a threshold."""
+    """Of segmentation sets: `auto`, `none` or a threshold, in quotes."""
+    background_words: str = ""
+    """Of segmentation sets: words that answer as background; empty for none."""
     split: str = "test"
     """Of retrieval."""
 

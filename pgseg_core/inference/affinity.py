@@ -20,6 +20,26 @@ def class_embedding(
     return F.normalize(prompts.mean(dim=0), dim=-1)
 
 
+def patch_vectors(
+    groups: Float[Tensor, "b g e"],
+    patches: Float[Tensor, "b n e"],
+    maps: Float[Tensor, "b g n"],
+    share: float,
+) -> Float[Tensor, "b n e"]:
+    """Mix each patch's own vector with its group's, so that cosines to classes are mixed alike.
+
+    Args:
+        groups: Group vectors, any length.
+        patches: Vectors of patches as groups by themselves, any length.
+        maps: Share of each patch in each group; the largest is its group.
+        share: Weight of the patch's own, in [0, 1].
+    """
+    own = F.normalize(patches, dim=-1)
+    place = maps.argmax(dim=1)[..., None].expand(-1, -1, groups.shape[-1])  # (b, n, e)
+    groups_own = F.normalize(groups, dim=-1).gather(1, place)
+    return torch.lerp(groups_own, own, share)
+
+
 def class_scores(
     groups: Float[Tensor, "b g e"],
     image: Float[Tensor, "b e"],

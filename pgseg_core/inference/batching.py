@@ -8,17 +8,24 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pgseg_core.inference.affinity import patch_vectors
 from pgseg_core.inference.boxes import Box, window_boxes
 from pgseg_core.inference.encoders import Encoders, WindowOutput
-from pgseg_core.inference.windows import GroupField, pixel_groups
+from pgseg_core.inference.windows import (
+    GroupField,
+    OwnedPixels,
+    PatchPixels,
+    Pixels,
+    pixel_groups,
+)
 
 WINDOWS_AT_ONCE = 8
 """Most windows of one image in a batch, where an engine does not want always as many."""
 
 Place = tuple[int, int]
 """Which image, and which of its windows."""
-Seen = tuple[Float[Tensor, "g e"], Float[Tensor, " e"], Float[Tensor, "g y x"]]
-"""One window's group vectors, its own vector, and its group maps."""
+Seen = tuple[Float[Tensor, "g e"], Float[Tensor, " e"], Float[Tensor, "m y x"]]
+"""One window's vectors of groups, or of patches; its own vector; and its group maps."""
 
 
 def encode_fields(
@@ -27,6 +34,7 @@ def encode_fields(
     *,
     window: int,
     stride: int,
+    patch_share: float = 0.0,
 ) -> list[GroupField]:
     """Encode images window by window: where their groups are, and what they say.
 
@@ -35,16 +43,29 @@ def encode_fields(
         images: Normalised RGB, of any sizes.
         window: Side of the sliding window, in pixels.
         stride: Its step, in pixels.
+        patch_share: How much a patch's own vector counts beside its group's; above 0 every patch is
+            a group of the field.
     """
     boxes = [window_boxes(*image.shape[1:], window=window, stride=stride) for image in images]
+    alone = patch_share > 0
     seen: dict[Place, Seen] = {}
     for places in _batches(boxes, encoders.windows_at_once):
         windows = torch.stack([_cut(images[image], boxes[image][at]) for image, at in places])
-        output = _encode(encoders, windows)
-        rows = zip(output.groups, output.images, output.maps, strict=True)
+        output = _encode(encoders, windows, patches=alone)
+        groups = output.groups
+        if output.patches is not None:
+            flat = output.maps.flatten(2)
+            groups = patch_vectors(groups, output.patches, flat, patch_share)
+        rows = zip(groups, output.images, output.maps, strict=True)
         seen |= dict(zip(places, rows, strict=False))  # without what fills the batch
     return [
-        _field(encoders.patch_size, image, own, [seen[number, at] for at in range(len(own))])
+        _field(
+            encoders.patch_size,
+            image,
+            own,
+            [seen[number, at] for at in range(len(own))],
+            alone=alone,
+        )
         for number, (image, own) in enumerate(zip(images, boxes, strict=True))
     ]
 
@@ -62,24 +83,36 @@ def _batches(boxes: Sequence[Sequence[Box]], at_once: int | None) -> Iterator[li
             yield places[start : start + size]
 
 
-def _encode(encoders: Encoders, windows: Float[Tensor, "b 3 h w"]) -> WindowOutput:
+def _encode(
+    encoders: Encoders, windows: Float[Tensor, "b 3 h w"], *, patches: bool
+) -> WindowOutput:
     missing = max(0, (encoders.windows_at_once or 0) - len(windows))
-    output = encoders.encode_windows(F.pad(windows, (0, 0) * 3 + (0, missing)))
+    output = encoders.encode_windows(F.pad(windows, (0, 0) * 3 + (0, missing)), patches=patches)
     assert output.maps.dtype == torch.float32, "engines return float32"
     return output
 
 
 def _field(
-    patch: int, image: Float[Tensor, "3 h w"], boxes: list[Box], seen: list[Seen]
+    patch: int,
+    image: Float[Tensor, "3 h w"],
+    boxes: list[Box],
+    seen: list[Seen],
+    *,
+    alone: bool,
 ) -> GroupField:
     """Enlarge the windows' maps to their pixels, and cut off what they were filled up with."""
     groups, vectors, soft = (torch.stack(part) for part in zip(*seen, strict=True))
     size = (boxes[0].bottom - boxes[0].top, boxes[0].right - boxes[0].left)
-    owners = torch.cat([pixel_groups(one[None], patch=patch, size=size) for one in soft])
+    pixels: Pixels
+    if alone:
+        pixels = PatchPixels(grid=(soft.shape[2], soft.shape[3]), patch=patch, size=size)
+    else:
+        each = [pixel_groups(one[None], patch=patch, size=size) for one in soft]
+        pixels = OwnedPixels(torch.cat(each))
     return GroupField(
         size=(image.shape[1], image.shape[2]),
         boxes=tuple(boxes),
-        owners=owners,
+        pixels=pixels,
         groups=groups,
         images=vectors,
     )

@@ -25,6 +25,8 @@ class WindowOutput:
     """Vector of each window as a whole, of any length."""
     maps: Float[Tensor, "b g y x"]
     """Share of each patch in each final group; sums to 1 over g."""
+    patches: Float[Tensor, "b n e"] | None = None
+    """Vector of each patch as a group by itself, of any length, row by row; where asked for."""
 
 
 @runtime_checkable
@@ -46,8 +48,10 @@ class Encoders(Protocol):
         """
         ...
 
-    def encode_windows(self, windows: Float[Tensor, "b 3 h w"]) -> WindowOutput:
-        """Encode normalised windows of any one size."""
+    def encode_windows(
+        self, windows: Float[Tensor, "b 3 h w"], *, patches: bool = False
+    ) -> WindowOutput:
+        """Encode normalised windows of any one size; also each patch alone, if asked."""
         ...
 
     def encode_prompts(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b e"]:
@@ -76,13 +80,16 @@ class TorchEncoders:
         """A CPU gains little by larger batches, so an image's windows are a batch there."""
         return None if self._device.type == "cpu" else 16
 
-    def encode_windows(self, windows: Float[Tensor, "b 3 h w"]) -> WindowOutput:
-        """Encode normalised windows of any one size."""
+    def encode_windows(
+        self, windows: Float[Tensor, "b 3 h w"], *, patches: bool = False
+    ) -> WindowOutput:
+        """Encode normalised windows of any one size; also each patch alone, if asked."""
         output = self.encode_image(windows)
         return WindowOutput(
             groups=self._model.project_groups(output.tokens).float().cpu(),
             images=output.feature.float().cpu(),
             maps=output.group_maps().float().cpu().unflatten(2, output.grid),
+            patches=self._model.project_patches(output).float().cpu() if patches else None,
         )
 
     def encode_image(self, windows: Float[Tensor, "b 3 h w"]) -> ImageOutput:

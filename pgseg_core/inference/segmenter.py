@@ -280,7 +280,11 @@ class Segmenter:
     def group_fields(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> list[GroupField]:
         """Encode resized photos of any sizes, their windows in common batches."""
         return encode_fields(
-            self.encoders, images, window=self.inference.window, stride=self.inference.stride
+            self.encoders,
+            images,
+            window=self.inference.window,
+            stride=self.inference.stride,
+            patch_share=self.inference.patch_share,
         )
 
     @torch.inference_mode()

@@ -47,6 +47,50 @@ def pixel_groups(
 
 
 @dataclass(frozen=True)
+class OwnedPixels:
+    """Each pixel belongs to one group."""
+
+    owners: UInt8[Tensor, "n y x"]
+
+    def spread(self, window: int, table: Float[Tensor, "g c"]) -> Float[Tensor, "c y x"]:
+        """Give each pixel what its group has."""
+        return table.mT[:, self.owners[window].long()]
+
+    def mirrored(self) -> "OwnedPixels":
+        """Flip left and right."""
+        return OwnedPixels(self.owners.flip(-1))
+
+
+@dataclass(frozen=True)
+class PatchPixels:
+    """Each patch is a group of its own, and a pixel lies among the patches around it."""
+
+    grid: tuple[int, int]
+    """Rows and columns of patches; g = rows * columns."""
+    patch: int
+    """Side of a patch in pixels."""
+    size: tuple[int, int]
+    """The windows' height and width; what filled their last patches is cut off."""
+    flipped: bool = False
+
+    def spread(self, window: int, table: Float[Tensor, "g c"]) -> Float[Tensor, "c y x"]:  # noqa: ARG002 (all windows are alike)
+        """Give each pixel the mean of what the patches around it have, bilinearly."""
+        maps = table.mT.unflatten(1, self.grid)[None]
+        whole = (self.grid[0] * self.patch, self.grid[1] * self.patch)
+        enlarged = F.interpolate(maps, size=whole, mode="bilinear", align_corners=False)[0]
+        cut = enlarged[:, : self.size[0], : self.size[1]]
+        return cut.flip(-1) if self.flipped else cut
+
+    def mirrored(self) -> "PatchPixels":
+        """Flip left and right."""
+        return replace(self, flipped=not self.flipped)
+
+
+Pixels = OwnedPixels | PatchPixels
+"""Which groups of its window a pixel belongs to."""
+
+
+@dataclass(frozen=True)
 class GroupField:
     """What the encoder saw in an image's windows (n of them, g groups each; m = n g)."""
 
@@ -54,8 +98,8 @@ class GroupField:
     """Height and width of the resized image (h, w)."""
     boxes: tuple[Box, ...]
     """Where the windows lie; all are of one shape (y, x)."""
-    owners: UInt8[Tensor, "n y x"]
-    """The group that each pixel of each window belongs to."""
+    pixels: Pixels
+    """The groups that each pixel of each window belongs to."""
     groups: Float[Tensor, "n g e"]
     """Vector of each group of each window."""
     images: Float[Tensor, "n e"]
@@ -66,10 +110,11 @@ class GroupField:
         """Weight of each (window, group) at each pixel; sums to 1 over m."""
         num_groups = self.groups.shape[1]
         maps = torch.zeros(len(self.boxes), num_groups, *self.size)
-        for placed, (rows, columns), owners, share in zip(
-            maps, self._places(), self.owners, self._shares(), strict=True
+        each = torch.eye(num_groups)
+        for number, ((rows, columns), share) in enumerate(
+            zip(self._places(), self._shares(), strict=True)
         ):
-            placed[:, rows, columns].scatter_(0, owners[None].long(), share[None])
+            maps[number, :, rows, columns] = self.pixels.spread(number, each) * share
         return maps.flatten(0, 1)
 
     def scored(self, table: Float[Tensor, "n g c"], *, stand_ins: int = 0) -> "ScoreField":
@@ -83,10 +128,10 @@ class GroupField:
         if num_classes >= table.shape[0] * table.shape[1]:
             return ScoreField(self.maps, table.flatten(0, 1), stand_ins)
         scores = torch.zeros(num_classes, *self.size)
-        for (rows, columns), owners, share, own in zip(
-            self._places(), self.owners, self._shares(), table, strict=True
+        for number, ((rows, columns), share) in enumerate(
+            zip(self._places(), self._shares(), strict=True)
         ):
-            scores[:, rows, columns] += own.mT[:, owners.long()] * share
+            scores[:, rows, columns] += self.pixels.spread(number, table[number]) * share
         return ScoreField(scores, stand_ins=stand_ins)
 
     def mirrored(self) -> "GroupField":
@@ -95,7 +140,7 @@ class GroupField:
         boxes = tuple(
             Box(box.top, width - box.right, box.bottom, width - box.left) for box in self.boxes
         )
-        return replace(self, boxes=boxes, owners=self.owners.flip(-1))
+        return replace(self, boxes=boxes, pixels=self.pixels.mirrored())
 
     def _places(self) -> list[tuple[slice, slice]]:
         return [(slice(box.top, box.bottom), slice(box.left, box.right)) for box in self.boxes]

@@ -107,3 +107,12 @@ class GroupingBlock(nn.Module):
         return GroupingOutput(
             patches=patches, groups=groups, queries=queries, soft=soft, hard=hard, estimate=None
         )
+
+    def alone(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """Return what each patch would be as the one patch of a group without its query.
+
+        Args:
+            patches: After their norm, as in `GroupingOutput`.
+        """
+        values = self.assign.proj(self.assign.v_proj(patches))
+        return values + self.mlp_out(self.norm_out(values))

@@ -143,6 +143,12 @@ class ImageEncoder(nn.Module):
             if isinstance(stage, Stage) and stage.prototypes is not None:
                 yield index, stage.prototypes.bank
 
+    def alone(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        """Return what the first stage makes of patches each of which is a group (see there)."""
+        stage = self.stages[0]
+        assert isinstance(stage, Stage)
+        return stage.grouping.alone(patches)
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> EncodedImage:
         """Encode; height and width are multiples of the patch size, otherwise free."""
         stem: StemOutput = self.stem(images)

@@ -61,6 +61,14 @@ class PGSeg(nn.Module):
         """Take group tokens into the joint space, through the projector as it is at test time."""
         return self.image_projector.as_at_test(tokens)
 
+    def project_patches(self, output: ImageOutput) -> Float[Tensor, "b n e"]:
+        """Take each patch into the joint space, as if it were a group by itself.
+
+        For one grouping stage without blocks behind it, whose groups are means of their patches.
+        """
+        encoder = self.image_encoder
+        return self.project_groups(encoder.norm(encoder.alone(output.stages[0].patches)))
+
     def encode_text(self, tokens: Int[Tensor, "b t"]) -> TextOutput:
         """Encode captions.
 

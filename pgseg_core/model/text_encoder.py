@@ -52,13 +52,15 @@ class TextEncoder(nn.Module):
         if config.pool == "bag":  # it has no order
             self.register_buffer("position", position, persistent=False)
         else:
-            self.position = nn.Parameter(nn.init.normal_(position, std=0.01))
+            self.position = nn.Parameter(position)
         self.blocks = nn.ModuleList(
             Block(width, config.num_heads, causal=True, activation=quick_gelu)
             for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.token.weight, std=0.02)
+        if config.pool != "bag":
+            nn.init.normal_(self.position, std=0.01)
 
     def forward(self, tokens: Int[Tensor, "b t"]) -> EncodedText:
         """Encode captions of at most `context_length` tokens, padded with 0.

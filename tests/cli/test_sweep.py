@@ -80,6 +80,11 @@ def test_a_dry_run_lists_and_leaves_nothing(pgseg, here):
         ({}, "--data-root camvid", ["--data-root camvid", "SET=DIR"]),
         ({"evaluation": [{"dataset": "scenes", "protocol": "tlc"}]}, "", ["'tlc'", "tcl"]),
         ({"evaluation": [{"dataset": "scenes", "background": "often"}]}, "", ["often"]),
+        (
+            {"evaluation": [{"dataset": "scenes", "background_words": "carpet"}]},
+            "",
+            ["scenes has no background class"],
+        ),
         ({"evaluation": [{"dataset": "retrieval", "split": "gone"}]}, "", ["gone"]),
         ({"settings": {"train.backend": "gone"}}, "", ["no backend called 'gone'"]),
         ({"settings": {"train.device": "cuda"}}, "", ["no cuda device"]),

@@ -1,8 +1,15 @@
 """Class scores of groups: the protocol's steps as written, and their properties."""
 
+import pytest
 import torch
+import torch.nn.functional as F
 
-from pgseg_core.inference.affinity import class_embedding, class_scores, with_background
+from pgseg_core.inference.affinity import (
+    class_embedding,
+    class_scores,
+    patch_vectors,
+    with_background,
+)
 from tests.npr.test_em import draw
 
 
@@ -37,3 +44,16 @@ def test_class_embedding_is_the_unit_mean():
     prompts = draw(4, 3, 5)
     mean = prompts.mean(0)
     torch.testing.assert_close(class_embedding(prompts), mean / mean.norm())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_patch_vector_mixes_cosines(share):
+    groups, patches, classes = draw(1, 2, 3, 8), draw(2, 2, 5, 8), draw(3, 4, 8)
+    maps = draw(4, 2, 3, 5).softmax(dim=1)
+    mixed = patch_vectors(groups, patches, maps, share)
+    for b in range(2):
+        for n in range(5):
+            own, group = patches[b, n], groups[b, maps[b, :, n].argmax()]
+            expected = (1 - share) * F.cosine_similarity(group, classes, dim=-1)
+            expected += share * F.cosine_similarity(own, classes, dim=-1)
+            torch.testing.assert_close(mixed[b, n] @ F.normalize(classes, dim=-1).T, expected)

@@ -1,10 +1,13 @@
 """The segmenter's promises: the same pixels in any company, readings averaged, choices checked."""
 
 import dataclasses
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from pgseg_core.config import InferenceConfig
@@ -14,7 +17,7 @@ from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model import build_model
 from pgseg_core.weights import Recommended
-from tests.tiny import tiny_model_config
+from tests.tiny import tiny_config, tiny_model_config
 
 READING = InferenceConfig(short_side=48, long_side=96, window=32, stride=16)
 CLASSES = ["sky", "road", "dog", "tree"]
@@ -29,9 +32,9 @@ class FullBatches(TorchEncoders):
         super().__init__(*arguments)
         self.calls: list[int] = []
 
-    def encode_windows(self, windows: torch.Tensor) -> WindowOutput:
+    def encode_windows(self, windows: torch.Tensor, *, patches: bool = False) -> WindowOutput:
         self.calls.append(len(windows))
-        return super().encode_windows(windows)
+        return super().encode_windows(windows, patches=patches)
 
 
 def photo(seed: int, width: int = 60, height: int = 44) -> Image.Image:
@@ -167,3 +170,25 @@ def test_what_weights_recommend_is_taken_where_background_is_asked_for(segmenter
     np.testing.assert_array_equal(without.labels, segmenter.segment(PHOTOS[0], CLASSES).labels)
     again = advised.reading(READING).segment(PHOTOS[0], bank, background=True)
     np.testing.assert_array_equal(again.labels, found.labels)
+
+
+def test_patches_answer_for_themselves_where_they_have_a_share():
+    """A share of 0 is the protocol; at 1 each patch is named by its own vector alone."""
+    config = tiny_model_config()
+    image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    model = build_model(replace(config, image=image))
+    pixels = torch.randn(3, 32, 48)
+    by_groups = Segmenter(model, READING).group_field(pixels)
+    field = Segmenter(model, replace(READING, patch_share=1.0)).group_field(pixels)
+    assert by_groups.groups.shape[1] == 4
+    assert field.groups.shape[1] == math.prod(field.pixels.grid)
+    box = field.boxes[0]
+    with torch.no_grad():
+        output = model.eval().encode_image(
+            pixels[None, :, box.top : box.bottom, box.left : box.right]
+        )
+        own = F.normalize(model.project_patches(output), dim=-1)[0]
+    torch.testing.assert_close(field.groups[0], own)
+    two = replace(READING, patch_share=0.5)
+    with pytest.raises(ValueError, match="that takes one"):
+        replace(tiny_config(), inference=two)

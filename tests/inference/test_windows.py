@@ -10,6 +10,8 @@ from pgseg_core.inference import windows
 from pgseg_core.inference.boxes import window_boxes
 from pgseg_core.inference.windows import (
     GroupField,
+    OwnedPixels,
+    PatchPixels,
     ScoreField,
     average,
     coverage,
@@ -52,7 +54,7 @@ def draw_field(height: int = 20, width: int = 30) -> GroupField:
     return GroupField(
         (height, width),
         tuple(boxes),
-        owners,
+        OwnedPixels(owners),
         torch.rand(len(boxes), 3, 4),
         torch.rand(len(boxes), 4),
     )
@@ -66,13 +68,47 @@ def test_scores_are_means_over_windows_in_either_form(num_classes):
     for number, box in enumerate(field.boxes):
         for row in range(box.top, box.bottom):
             for column in range(box.left, box.right):
-                group = field.owners[number, row - box.top, column - box.left].long()
+                group = field.pixels.owners[number, row - box.top, column - box.left].long()
                 expected[:, row, column] += table[number, group]
                 count[row, column] += 1
     scored = field.scored(table)
     assert (scored.table is None) == (num_classes == 2)
     torch.testing.assert_close(scored.scores(size=(20, 30)), expected / count)
     assert scored.num_classes == num_classes
+
+
+def test_pixels_lie_among_their_patches():
+    """Against one class map interpolated by hand: all windows at once, none at the borders cut."""
+    pixels = PatchPixels(grid=(2, 3), patch=4, size=(7, 10))
+    table = torch.rand(6, 2)
+    spread = pixels.spread(0, table)
+    assert spread.shape == (2, 7, 10)
+    for row, column in ((0, 0), (3, 5), (6, 9)):
+        down, right = ((place + 0.5) / 4 - 0.5 for place in (row, column))
+        expected = torch.zeros(2)
+        for y in range(2):
+            for x in range(3):
+                near_y = max(0.0, 1 - abs(min(max(down, 0), 1) - y))
+                near_x = max(0.0, 1 - abs(min(max(right, 0), 2) - x))
+                expected += near_y * near_x * table[3 * y + x]
+        torch.testing.assert_close(spread[:, row, column], expected)
+    torch.testing.assert_close(pixels.mirrored().spread(0, table), spread.flip(-1))
+    assert pixels.mirrored().mirrored() == pixels
+
+
+def test_maps_of_patches_sum_to_one_and_give_the_same_scores():
+    boxes = window_boxes(20, 30, window=12, stride=7)
+    field = GroupField(
+        (20, 30),
+        tuple(boxes),
+        PatchPixels(grid=(3, 3), patch=4, size=(12, 12)),
+        torch.rand(len(boxes), 9, 4),
+        torch.rand(len(boxes), 4),
+    )
+    torch.testing.assert_close(field.maps.sum(dim=0), torch.ones(20, 30))
+    table = torch.rand(len(boxes), 9, 5)
+    by_maps = torch.einsum("mhw,mc->chw", field.maps, table.flatten(0, 1))
+    torch.testing.assert_close(field.scored(table).class_maps(), by_maps)
 
 
 def test_a_mirrored_field_is_the_field_of_the_mirror_image():
