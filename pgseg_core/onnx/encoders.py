@@ -25,8 +25,9 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class WindowOutput:
     """What the image network says of a batch of windows."""
 
-    groups: Float[np.ndarray, "b g e"]
-    """Vector of each final group in the joint space, of any length."""
+    groups: Float[np.ndarray, "b m e"]
+    """Vector of each final group in the joint space, of any length; of each patch, row by row,
+    where patches answer for themselves."""
     images: Float[np.ndarray, "b e"]
     """Vector of each window as a whole, of any length."""
     maps: Float[np.ndarray, "b g y x"]

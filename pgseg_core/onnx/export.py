@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from pgseg_core.atomic import whole_folder
 from pgseg_core.checkpoint import Checkpoint, load_checkpoint
 from pgseg_core.errors import BackendError
+from pgseg_core.inference.affinity import patch_vectors
 from pgseg_core.model import PGSeg
 from pgseg_core.onnx.encoders import OnnxEncoders
 from pgseg_core.onnx.files import (
@@ -45,14 +46,19 @@ _PROMPTS = ("a photo of a dog.", "sky")
 
 
 class _ImagePart(nn.Module):
-    def __init__(self, model: PGSeg) -> None:
+    def __init__(self, model: PGSeg, patch_share: float) -> None:
         super().__init__()
         self.model = model
+        self.patch_share = patch_share
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
         output = self.model.encode_image(pixels)
-        maps = output.group_maps().unflatten(2, output.grid)
-        return self.model.project_groups(output.tokens), output.feature, maps
+        maps = output.group_maps()
+        groups = self.model.project_groups(output.tokens)
+        if self.patch_share:
+            patches = self.model.project_patches(output)
+            groups = patch_vectors(groups, patches, maps, self.patch_share)
+        return groups, output.feature, maps.unflatten(2, output.grid)
 
 
 class _TextPart(nn.Module):
@@ -104,15 +110,22 @@ def _describe(checkpoint: Checkpoint, model: PGSeg) -> Description:
             antialias=reading.antialias,
             window=reading.window,
             stride=reading.stride,
+            patch_share=reading.patch_share,
         ),
         weights=hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest(),
     )
 
 
+def _image(model: PGSeg, about: Description) -> _ImagePart:
+    return _ImagePart(model, about.reading.patch_share)
+
+
 def _write_image(model: PGSeg, about: Description, file: Path) -> None:
     cells = [about.patch_size * _varying(axis, _MOST_PATCHES) for axis in ("y", "x")]
     sizes = {0: _varying("b", 256), 2: cells[0], 3: cells[1]}
-    program = _traced(_ImagePart(model), {"pixels": _pixels(about)}, sizes, outputs=IMAGE_OUTPUTS)
+    program = _traced(
+        _image(model, about), {"pixels": _pixels(about)}, sizes, outputs=IMAGE_OUTPUTS
+    )
     program.save(file, external_data=False)
 
 
@@ -157,7 +170,7 @@ def _compare(model: PGSeg, encoders: OnnxEncoders, about: Description) -> None:
     """Ask both for the same, at other sizes than those of the example."""
     pixels = _pixels(about)[:1, :, :, : 6 * about.patch_size]
     found = encoders.encode_windows(pixels.numpy())
-    wanted = _ImagePart(model)(pixels)
+    wanted = _image(model, about)(pixels)
     prompts = (_TextPart(model)(_tokens(about)),)
     for ours, theirs in zip(
         (found.groups, found.images, found.maps, encoders.encode_prompts(_PROMPTS)),

@@ -1,9 +1,9 @@
 """What an exported model's folder holds: two networks, and the few numbers around them.
 
-`image.onnx` takes `pixels` (b, 3, h, w) to `groups` (b, g, e), `images` (b, e) and `maps`
-(b, g, y, x); `text.onnx` takes `tokens` (b, t) to `prompts` (b, e). `pgseg.json` is a
-`Description`; the weights' `card.json` lies beside it where they have one. Any runtime that reads
-ONNX can do the rest, which docs/onnx.md explains.
+`image.onnx` takes `pixels` (b, 3, h, w) to `groups` (b, g, e), or (b, y x, e) where patches answer
+for themselves; `images` (b, e); and `maps` (b, g, y, x). `text.onnx` takes `tokens` (b, t) to
+`prompts` (b, e). `pgseg.json` is a `Description`; the weights' `card.json` lies beside it where
+they have one. Any runtime that reads ONNX can do the rest, which docs/onnx.md explains.
 """
 
 import json
@@ -30,6 +30,8 @@ class Reading:
     antialias: bool
     window: int
     stride: int
+    patch_share: float
+    """Above 0 `groups` has a vector for each patch, its group's and its own already mixed."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,14 @@ from pgseg_core.onnx.encoders import OnnxEncoders
 from pgseg_core.onnx.files import Description, find_exported, read_description
 from pgseg_core.onnx.reading import normalise, resize_photo
 from pgseg_core.onnx.refine import REFINE
-from pgseg_core.onnx.windows import GroupField, ScoreField, average, pixel_owners
+from pgseg_core.onnx.windows import (
+    GroupField,
+    OwnedPixels,
+    PatchPixels,
+    ScoreField,
+    average,
+    pixel_owners,
+)
 from pgseg_core.text.background import load_background_words
 from pgseg_core.text.templates import fill_prompts, load_templates
 from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary
@@ -193,11 +200,17 @@ class OnnxSegmenter:
             for some in _parts(boxes)
         ]
         patch = self._about.patch_size
-        owners = [pixel_owners(output.maps, patch=patch, size=size) for output in outputs]
+        owned: OwnedPixels | PatchPixels
+        if reading.patch_share:
+            grid = outputs[0].maps.shape[2:]
+            owned = PatchPixels(grid=(grid[0], grid[1]), patch=patch, size=size)
+        else:
+            owners = [pixel_owners(output.maps, patch=patch, size=size) for output in outputs]
+            owned = OwnedPixels(np.concatenate(owners))
         return GroupField(
             size=(height, width),
             boxes=tuple(boxes),
-            owners=np.concatenate(owners),
+            pixels=owned,
             groups=np.concatenate([output.groups for output in outputs]),
             images=np.concatenate([output.images for output in outputs]),
         )

@@ -14,6 +14,42 @@ BAND_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
+class OwnedPixels:
+    """Each pixel belongs to one group."""
+
+    owners: UInt8[np.ndarray, "n y x"]
+
+    def spread(self, window: int, table: Float[np.ndarray, "g k"]) -> Float[np.ndarray, "k y x"]:
+        """Give each pixel of a window what its group has."""
+        return table.T[:, self.owners[window]]
+
+    def mirrored(self) -> "OwnedPixels":
+        """Flip left and right."""
+        return OwnedPixels(self.owners[:, :, ::-1])
+
+
+@dataclass(frozen=True)
+class PatchPixels:
+    """Each patch is a group of its own, and a pixel lies among the patches around it."""
+
+    grid: tuple[int, int]
+    patch: int
+    size: tuple[int, int]
+    """The windows' height and width."""
+    flipped: bool = False
+
+    def spread(self, window: int, table: Float[np.ndarray, "g k"]) -> Float[np.ndarray, "k y x"]:  # noqa: ARG002 (all windows are alike)
+        """Give each pixel the mean of what the patches around it have, bilinearly."""
+        rows, columns = _enlarging(self.grid, self.patch, self.size)
+        spread = rows @ (table.T.reshape(-1, *self.grid) @ columns.T)
+        return spread[:, :, ::-1] if self.flipped else spread
+
+    def mirrored(self) -> "PatchPixels":
+        """Flip left and right."""
+        return replace(self, flipped=not self.flipped)
+
+
+@dataclass(frozen=True)
 class GroupField:
     """What the encoder saw in an image's windows (n of them, g groups each)."""
 
@@ -21,8 +57,8 @@ class GroupField:
     """Height and width of the resized image (h, w)."""
     boxes: tuple[Box, ...]
     """Where the windows lie; all are of one shape (y, x)."""
-    owners: UInt8[np.ndarray, "n y x"]
-    """The group that each pixel of each window belongs to."""
+    pixels: OwnedPixels | PatchPixels
+    """The groups that each pixel of each window belongs to."""
     groups: Float[np.ndarray, "n g e"]
     images: Float[np.ndarray, "n e"]
 
@@ -42,8 +78,9 @@ class GroupField:
         for box in self.boxes:
             count[_place(box)] += 1
         scores = np.zeros((len(columns), *self.size), dtype=np.float32)
-        for box, owners, own in zip(self.boxes, self.owners, table[:, :, columns], strict=True):
-            scores[(slice(None), *_place(box))] += own.T[:, owners] / count[_place(box)]
+        for number, (box, own) in enumerate(zip(self.boxes, table[:, :, columns], strict=True)):
+            place = _place(box)
+            scores[(slice(None), *place)] += self.pixels.spread(number, own) / count[place]
         return ScoreField(scores, columns, table.shape[-1] - stand_ins, stand_ins)
 
     def mirrored(self) -> "GroupField":
@@ -52,7 +89,7 @@ class GroupField:
         boxes = tuple(
             Box(box.top, width - box.right, box.bottom, width - box.left) for box in self.boxes
         )
-        return replace(self, boxes=boxes, owners=self.owners[:, :, ::-1])
+        return replace(self, boxes=boxes, pixels=self.pixels.mirrored())
 
 
 @dataclass(frozen=True)
@@ -132,10 +169,7 @@ def pixel_owners(
         patch: Side of a patch in pixels.
         size: The window's height and width; what filled its last patches is cut off.
     """
-    rows, columns = (
-        _matrix(cells, cells * patch)[:side]
-        for cells, side in zip(maps.shape[2:], size, strict=True)
-    )
+    rows, columns = _enlarging(maps.shape[2:], patch, size)
     best = np.full((len(maps), *size), -np.inf, dtype=np.float32)
     owners = np.zeros(best.shape, dtype=np.uint8)
     for group in range(maps.shape[1]):
@@ -153,6 +187,13 @@ def average(fields: Sequence[ScoreField], *, size: tuple[int, int]) -> ScoreFiel
         total += _enlarged(field.column_maps(), size)
     columns = np.arange(len(total))
     return ScoreField(total / np.float32(len(fields)), columns, first.num_classes, first.stand_ins)
+
+
+def _enlarging(
+    grid: Sequence[int], patch: int, size: tuple[int, int]
+) -> list[Float[np.ndarray, "n o"]]:
+    """Return bilinear resizing of patches to a window's pixels, for its rows and its columns."""
+    return [_matrix(cells, cells * patch)[:side] for cells, side in zip(grid, size, strict=True)]
 
 
 def _matrix(old: int, new: int) -> Float[np.ndarray, "n o"]:

@@ -1,11 +1,14 @@
 """The arithmetic without torch against the segmenter's, on networks that both share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
-from pgseg_core.config import InferenceConfig
+from pgseg_core.config import InferenceConfig, ModelConfig
 from pgseg_core.inference import refine as torch_refine
 from pgseg_core.inference.affinity import class_scores as torch_scores
 from pgseg_core.inference.encoders import TorchEncoders
@@ -16,13 +19,16 @@ from pgseg_core.inference.suggest import Suggester
 from pgseg_core.model import build_model
 from pgseg_core.onnx import affinity, reading, refine, windows
 from pgseg_core.onnx.encoders import OnnxEncoders, WindowOutput
+from pgseg_core.onnx.export import _ImagePart
 from pgseg_core.onnx.files import Description, Reading
 from pgseg_core.onnx.segmenter import OnnxSegmenter
 from pgseg_core.text.tokenizer import Tokenizer
 from tests.inference.test_segmenter import PHOTOS, photo
 from tests.tiny import tiny_model_config
 
-READING = Reading(short_side=48, long_side=96, antialias=True, window=32, stride=16)
+READING = Reading(
+    short_side=48, long_side=96, antialias=True, window=32, stride=16, patch_share=0.0
+)
 CLASSES = ["sky", "road", "dog", "tree"]
 MANY = [f"thing {number}" for number in range(60)]
 
@@ -30,23 +36,24 @@ MANY = [f"thing {number}" for number in range(60)]
 class SameNetworks(OnnxEncoders):
     """The torch networks where the exported ones would be."""
 
-    def __init__(self, model):
+    def __init__(self, model, patch_share=0.0):
         self.torch, self.tokenizer = TorchEncoders(model, torch.device("cpu")), Tokenizer(16)
+        self.part = _ImagePart(model.eval(), patch_share)
 
     @torch.inference_mode()
     def encode_windows(self, pixels: np.ndarray) -> WindowOutput:
-        found = self.torch.encode_windows(torch.from_numpy(np.ascontiguousarray(pixels)))
-        return WindowOutput(found.groups.numpy(), found.images.numpy(), found.maps.numpy())
+        down, right = (-side % 8 for side in pixels.shape[2:])
+        filled = F.pad(torch.from_numpy(np.ascontiguousarray(pixels)), (0, right, 0, down))
+        return WindowOutput(*(each.numpy() for each in self.part(filled)))
 
     @torch.inference_mode()
     def encode_prompts(self, prompts: list[str]) -> np.ndarray:
         return self.torch.encode_prompts(self.tokenizer(prompts)).numpy()
 
 
-@pytest.fixture(scope="module")
-def segmenters() -> tuple[Segmenter, OnnxSegmenter]:
-    """A model whose groups and classes differ from each other more than fresh ones do."""
-    model = build_model(tiny_model_config())
+def pair(config: ModelConfig, reading: Reading) -> tuple[Segmenter, OnnxSegmenter]:
+    """Both around a model whose groups and classes differ more than fresh ones do."""
+    model = build_model(config, seed=1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1 and "text" not in name:
@@ -56,11 +63,16 @@ def segmenters() -> tuple[Segmenter, OnnxSegmenter]:
         patch_size=8,
         context_length=16,
         scale=float(model.scale().detach()),
-        reading=READING,
+        reading=reading,
         weights="",
     )
-    config = InferenceConfig(**vars(READING))
-    return Segmenter(model, config), OnnxSegmenter(SameNetworks(model), description)
+    without_torch = OnnxSegmenter(SameNetworks(model, reading.patch_share), description)
+    return Segmenter(model, InferenceConfig(**vars(reading))), without_torch
+
+
+@pytest.fixture(scope="module")
+def segmenters() -> tuple[Segmenter, OnnxSegmenter]:
+    return pair(tiny_model_config(), READING)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +93,21 @@ def segmenters() -> tuple[Segmenter, OnnxSegmenter]:
     ids=str,
 )
 def test_masks_and_scores_are_the_torch_segmenters(segmenters, classes, choices):
+    assert_alike(*segmenters, classes, choices)
+
+
+@pytest.mark.parametrize("choices", [{"flip": True}, {"background": True, "threshold": 0.3}])
+def test_patches_that_answer_for_themselves_are_alike_too(choices):
+    config = tiny_model_config()
+    image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    both = pair(replace(config, image=image), replace(READING, patch_share=0.6))
+    assert_alike(*both, CLASSES, choices)
+
+
+def assert_alike(torch_one: Segmenter, numpy_one: OnnxSegmenter, classes, choices) -> None:
     options = SegmentOptions(**choices)
-    theirs = list(segmenters[0].stream(PHOTOS, classes, options))
-    ours = list(segmenters[1].stream(PHOTOS, classes, options))
+    theirs = list(torch_one.stream(PHOTOS, classes, options))
+    ours = list(numpy_one.stream(PHOTOS, classes, options))
     assert len({label for found in theirs for label in np.unique(found.labels)}) > 1
     differ = sum(int((a.labels != b.labels).sum()) for a, b in zip(theirs, ours, strict=True))
     assert differ <= 1e-3 * sum(found.labels.size for found in theirs)
