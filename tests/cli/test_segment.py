@@ -17,6 +17,8 @@ from pgseg_cli import completion
 from pgseg_core import Segmenter
 from pgseg_core.text.vocabulary import read_class_file
 from tests.cli.test_bad_input import photo
+from tests.server.conftest import serving
+from tests.server.test_api import ask
 
 ODD = ["sky", '"cup, mug"', "שמיים", "🦊", "a/../../b", "x" * 300, "*?<|>"]
 
@@ -98,11 +100,43 @@ def test_the_same_pixels_from_every_side(pgseg, here, photos, monkeypatch):
             np.testing.assert_array_equal(found.labels, labels)
 
 
-def test_suggested_classes(pgseg, here, photos):
-    result = pgseg("segment photos/a.png --suggest --suggestions 3 --json")
+def test_the_same_pixels_from_the_command_python_and_the_server(pgseg, here):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    file = photo(here / "turned.jpg", size=(90, 64), exif=turned)
+    names, choices = "sky,road,tree", "--background --threshold 0.1 --flip --refine pamr"
+    line = f"segment turned.jpg -c {names} {choices} -w runs/pgseg-tiny"
+    assert pgseg(line).code == 0
+    with Image.open(here / "segmented/turned_mask.png") as mask:
+        labels = np.asarray(mask)
+    assert labels.shape == (90, 64)
+    segmenter = Segmenter.load("runs/pgseg-tiny")
+    options = {"background": True, "threshold": 0.1, "flip": True, "refine": "pamr"}
+    found = segmenter.segment(file, names.split(","), **options)
+    np.testing.assert_array_equal(found.labels, labels)
+    fields = {"background": "on", "threshold": "0.1", "flip": "on", "refine": "pamr"}
+    with serving(segmenter) as server:
+        reply = ask(server, file.read_bytes(), "/api/mask", **{"classes": names, **fields})
+    with Image.open(io.BytesIO(reply.body)) as mask:
+        np.testing.assert_array_equal(np.asarray(mask), labels)
+
+
+def test_suggested_classes(pgseg, here, photos, monkeypatch):
+    monkeypatch.setenv("PGSEG_CACHE", str(here / "cache"))
+    line = "segment photos/a.png --suggest --suggestions 3 --json -w runs/pgseg-tiny"
+    result = pgseg(line)
     assert result.code == 0, result.err
     classes = [each["name"] for each in json.loads(result.out)["classes"]]
     assert len(classes) == 3
+
+    (kept,) = (here / "cache/class-vectors").iterdir()
+    embed = Segmenter.embed_classes
+    monkeypatch.setattr(Segmenter, "embed_classes", None)  # the second call has no need of it
+    assert json.loads(pgseg(line).out)["classes"] == json.loads(result.out)["classes"]
+    monkeypatch.setattr(Segmenter, "embed_classes", embed)
+    kept.write_bytes(kept.read_bytes()[:200])  # damaged: embedded once more
+    assert json.loads(pgseg(line).out)["classes"] == json.loads(result.out)["classes"]
+    assert kept.stat().st_size > 10_000
     among = pgseg("segment photos/a.png --vocab coco --suggest --suggestions 2 --json")
     assert len(json.loads(among.out)["classes"]) == 2
     assert pgseg("segment photos/a.png -c voc21").code == 0

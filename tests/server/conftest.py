@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,17 +22,24 @@ def segmenter() -> Segmenter:
     return Segmenter(build_model(tiny_model_config(), seed=3), READING, origin="runs/tiny")
 
 
-@pytest.fixture(scope="session")
-def server(segmenter: Segmenter) -> Iterator[str]:
-    """Where it is: http://127.0.0.1:PORT/."""
+@contextmanager
+def serving(segmenter: Segmenter) -> Iterator[str]:
+    """Serve a model until the end of the block; yields where: http://127.0.0.1:PORT/."""
     started = threading.Event()
-    serving = build_server(segmenter, LIMITS, host="127.0.0.1", on_start=started.set)
+    server = build_server(segmenter, LIMITS, host="127.0.0.1", on_start=started.set)
     with open_port("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             assert started.wait(60)
             yield address(listener)
         finally:
-            serving.should_exit = True
+            server.should_exit = True
             thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def server(segmenter: Segmenter) -> Iterator[str]:
+    """Where the small model is served."""
+    with serving(segmenter) as where:
+        yield where
