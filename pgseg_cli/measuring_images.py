@@ -15,7 +15,7 @@ from pgseg_core.evaluation.whole_images import (
     evaluate_classification,
     evaluate_retrieval,
 )
-from pgseg_core.evaluation.zero_shot import weights_hash
+from pgseg_core.weights import weights_hash
 
 
 def measure_retrieval(wanted: Wanted, place: Place) -> list[Any]:
@@ -34,7 +34,7 @@ def measure_retrieval(wanted: Wanted, place: Place) -> list[Any]:
         shards=str(shards),
         split=split,
         weights=segmenter.origin,
-        weights_hash=weights_hash(segmenter),
+        weights_hash=weights_hash(segmenter.origin),
         scores=scores,
     )
     title = f"{shards}, split {split}: {scores.num_images} images, {scores.num_texts} captions"
@@ -66,7 +66,7 @@ def measure_classification(wanted: Wanted, place: Place) -> list[Any]:
         class_hash=class_list_hash(vocabulary.names, vocabulary.prompts),
         templates=templates,
         weights=segmenter.origin,
-        weights_hash=weights_hash(segmenter),
+        weights_hash=weights_hash(segmenter.origin),
         images_seen=sum(scores.class_images),
         scores=scores,
     )

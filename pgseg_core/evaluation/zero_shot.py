@@ -1,6 +1,5 @@
 """A segmenter's numbers on a set with masks: its labels under a protocol, its groups alone."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from pgseg_core.evaluation.runner import SegmentationResult, evaluate_segmentati
 from pgseg_core.evaluation.sweep import GRID, threshold_curve
 from pgseg_core.evaluation.uncertainty import Interval, miou_interval
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.weights import WEIGHTS
+from pgseg_core.weights import weights_hash
 
 OnProgress = Callable[[int, int], None]
 OnAnswer = Callable[[int, SegmentationSample, Integer[Tensor, "h w"]], None]
@@ -98,7 +97,7 @@ def evaluate_zero_shot(
         wordings=question.wordings,
         refine=question.refine,
         weights=segmenter.origin,
-        weights_hash=weights_hash(segmenter),
+        weights_hash=weights_hash(segmenter.origin),
         sweep=curve,
         **_measured(dataset, result),
     )
@@ -251,15 +250,3 @@ def _measured(dataset: SegmentationSet, result: SegmentationResult) -> _Measured
         confusion=tuple(tuple(row) for row in result.confusions[0].tolist()),
         images=sparse_counts(result.image_names, result.image_counts),
     )
-
-
-def weights_hash(segmenter: Segmenter) -> str:
-    """Name a model by its weights: the first 12 hexadecimal digits of their file's SHA-256.
-
-    Empty for a model that was not loaded from a file, such as one that is being trained.
-    """
-    file = Path(segmenter.origin) / WEIGHTS
-    if not segmenter.origin or not file.is_file():
-        return ""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]

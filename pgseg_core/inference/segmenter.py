@@ -20,6 +20,7 @@ from pgseg_core.inference.banks import BackgroundBank, ClassBank
 from pgseg_core.inference.batching import encode_fields
 from pgseg_core.inference.classes import embed_wordings
 from pgseg_core.inference.encoders import Encoders, TorchEncoders
+from pgseg_core.inference.kept_vectors import kept_vectors
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.pictures import Picture, as_photos
 from pgseg_core.inference.refine import REFINE
@@ -29,6 +30,7 @@ from pgseg_core.inference.sizes import sides_to_read
 from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
 from pgseg_core.text.background import load_background_words
+from pgseg_core.text.templates import load_templates
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary
 from pgseg_core.weights import Recommended, find_weights, recommended_inference
@@ -129,7 +131,12 @@ class Segmenter:
             DataError: No class, a class named twice, or no such templates.
         """
         asked = as_vocabulary(classes)
-        vectors = self.embed_wordings(asked.prompts, templates=templates)
+        vectors = kept_vectors(
+            lambda: self.embed_wordings(asked.prompts, templates=templates),
+            asked.prompts,
+            beside=[load_templates(templates), str(self.device), type(self.encoders).__qualname__],
+            origin=self.origin,
+        )
         return ClassBank(asked.names, vectors, asked.prompts, templates)
 
     def embed_background(

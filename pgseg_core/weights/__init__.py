@@ -12,6 +12,7 @@ from pgseg_core.weights.catalogue import (
     list_checkpoints,
     list_weights,
     recommended_inference,
+    weights_hash,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "list_checkpoints",
     "list_weights",
     "recommended_inference",
+    "weights_hash",
 ]

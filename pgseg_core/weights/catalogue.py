@@ -6,6 +6,7 @@ Bundled weights lie in `pgseg_core/weights/NAME/`, kept ones in `~/.cache/pgseg/
 below `PGSEG_CACHE`): a checkpoint folder with a `card.json` that says what they are.
 """
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field, fields
@@ -84,6 +85,20 @@ def list_weights() -> list[WeightsCard]:
         if (path / WEIGHTS).is_file() and (card := _card(path, kind))
     ]
     return cards + [_run_card(run) for run in _runs()]
+
+
+def weights_hash(origin: str) -> str:
+    """Name a model by its weights: the first 12 hexadecimal digits of their file's SHA-256.
+
+    Args:
+        origin: Its checkpoint folder. A model that was not loaded from one, such as one that is
+            being trained, has no origin and no hash: both are empty.
+    """
+    file = Path(origin) / WEIGHTS
+    if not origin or not file.is_file():
+        return ""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
 
 
 def find_weights(weights: str | Path | None) -> Path:

@@ -1,0 +1,70 @@
+"""Class vectors of long lists, kept on disk, since `--suggest` asks for the same at every call.
+
+A deep text encoder takes a minute for thousands of prompts on a CPU. A file's name is the hash of
+all that its vectors depend on, so what is found is never out of date.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pgseg_core.atomic import whole_file
+from pgseg_core.version import VERSION
+from pgseg_core.weights import cache_folder, weights_hash
+
+FOLDER = "class-vectors"
+"""Beside the weights that are kept for this user."""
+FEWEST = 1000
+"""Fewer classes are embedded sooner than their weights are hashed."""
+MOST_FILES = 20
+"""Those used least lately are removed beyond so many; a file takes about a megabyte."""
+
+
+def kept_vectors(
+    embed: Callable[[], Float[Tensor, "c e"]],
+    wordings: Sequence[Sequence[str]],
+    *,
+    beside: Sequence[Any],
+    origin: str,
+) -> Float[Tensor, "c e"]:
+    """Return the vectors that an earlier call has kept, or embed the wordings and keep them.
+
+    They are embedded each time where there are few of them, where the weights come from no file,
+    and where the folder cannot be written.
+
+    Args:
+        embed: Makes the vectors.
+        wordings: What is embedded.
+        beside: What else the vectors depend on, but for weights and versions; plain values.
+        origin: The checkpoint folder of the weights.
+    """
+    weights = weights_hash(origin) if len(wordings) >= FEWEST else ""
+    if not weights:
+        return embed()
+    asked = json.dumps([VERSION, torch.__version__, weights, wordings, *beside])
+    name = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    file = cache_folder().with_name(FOLDER) / f"{name}.npy"
+    with suppress(OSError, ValueError, EOFError):  # not there, or damaged
+        kept = torch.from_numpy(np.load(file, allow_pickle=False))
+        file.touch()
+        return kept
+    vectors = embed()
+    with suppress(OSError):
+        with whole_file(file) as path, path.open("wb") as stream:
+            np.save(stream, vectors.numpy())
+        _remove_old(file.parent)
+    return vectors
+
+
+def _remove_old(folder: Path) -> None:
+    files = sorted(folder.glob("*.npy"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-MOST_FILES]:
+        file.unlink(missing_ok=True)
