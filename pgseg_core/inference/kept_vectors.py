@@ -6,10 +6,10 @@ all that its vectors depend on, so what is found is never out of date.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,8 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pgseg_core.atomic import whole_file
+from pgseg_core.text.templates import load_templates
 from pgseg_core.version import VERSION
 from pgseg_core.weights import cache_folder, weights_hash
+
+if TYPE_CHECKING:
+    from pgseg_core.inference.segmenter import Segmenter
 
 FOLDER = "class-vectors"
 """Beside the weights that are kept for this user."""
@@ -29,11 +33,7 @@ MOST_FILES = 20
 
 
 def kept_vectors(
-    embed: Callable[[], Float[Tensor, "c e"]],
-    wordings: Sequence[Sequence[str]],
-    *,
-    beside: Sequence[Any],
-    origin: str,
+    segmenter: "Segmenter", wordings: Sequence[Sequence[str]], *, templates: str
 ) -> Float[Tensor, "c e"]:
     """Return the vectors that an earlier call has kept, or embed the wordings and keep them.
 
@@ -41,22 +41,25 @@ def kept_vectors(
     and where the folder cannot be written.
 
     Args:
-        embed: Makes the vectors.
-        wordings: What is embedded.
-        beside: What else the vectors depend on, but for weights and versions; plain values.
-        origin: The checkpoint folder of the weights.
+        segmenter: The model.
+        wordings: One or more names for each vector.
+        templates: A set's name, or a file of templates.
+
+    Raises:
+        DataError: No such templates.
     """
-    weights = weights_hash(origin) if len(wordings) >= FEWEST else ""
+    weights = weights_hash(segmenter.origin) if len(wordings) >= FEWEST else ""
     if not weights:
-        return embed()
-    asked = json.dumps([VERSION, torch.__version__, weights, wordings, *beside])
+        return segmenter.embed_wordings(wordings, templates=templates)
+    engine = [type(segmenter.encoders).__qualname__, str(segmenter.device), torch.__version__]
+    asked = json.dumps([VERSION, *engine, weights, wordings, load_templates(templates)])
     name = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     file = cache_folder().with_name(FOLDER) / f"{name}.npy"
     with suppress(OSError, ValueError, EOFError):  # not there, or damaged
         kept = torch.from_numpy(np.load(file, allow_pickle=False))
         file.touch()
         return kept
-    vectors = embed()
+    vectors = segmenter.embed_wordings(wordings, templates=templates)
     with suppress(OSError):
         with whole_file(file) as path, path.open("wb") as stream:
             np.save(stream, vectors.numpy())

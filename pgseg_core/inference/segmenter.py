@@ -30,7 +30,6 @@ from pgseg_core.inference.sizes import sides_to_read
 from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
 from pgseg_core.text.background import load_background_words
-from pgseg_core.text.templates import load_templates
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary
 from pgseg_core.weights import Recommended, find_weights, recommended_inference
@@ -131,12 +130,7 @@ class Segmenter:
             DataError: No class, a class named twice, or no such templates.
         """
         asked = as_vocabulary(classes)
-        vectors = kept_vectors(
-            lambda: self.embed_wordings(asked.prompts, templates=templates),
-            asked.prompts,
-            beside=[load_templates(templates), str(self.device), type(self.encoders).__qualname__],
-            origin=self.origin,
-        )
+        vectors = kept_vectors(self, asked.prompts, templates=templates)
         return ClassBank(asked.names, vectors, asked.prompts, templates)
 
     def embed_background(
