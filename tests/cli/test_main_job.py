@@ -185,11 +185,12 @@ def test_classification(pgseg, here):
 def test_two_processes_give_the_same_report(pgseg, here):
     """Bit for bit: counts, every image's too, intervals, group quality and the page."""
     program = [sys.executable, "-m", "pgseg_cli.main", "eval", "--limit", "5", "--quality"]
+    program += ["--weights", "runs/pgseg-tiny"]
     line = [*program, "--nproc", "2", "--out", "two", "--json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
     assert run.returncode == 0, run.stderr
-    one = pgseg("eval --limit 5 --quality --out one --json")
+    one = pgseg("eval --limit 5 --quality --weights runs/pgseg-tiny --out one --json")
     assert one.code == 0, one.err
     assert json.loads(run.stdout) == json.loads(one.out)
     for name in ("report.json", "classes.csv", "report.html"):
