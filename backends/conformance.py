@@ -42,9 +42,9 @@ _MODEL = {
     "joint_width": 24,
     "projector_width": 48,
 }  # fmt: skip
-_SEED = 8
-"""Of the weights: with these no pair's scaled similarity comes within 0.009 of the threshold of
-hard rejection in five steps, so that rounding rejects no pair that the other side keeps."""
+_SEED = 3
+"""Of the weights: with these float32's rounding stays below the tolerance of the tests, and rejects
+no pair that the other side keeps. In float64 any seed does."""
 _ROUNDING = 1e-4
 
 

@@ -169,7 +169,8 @@ def test_killed_or_hung_at_any_moment_a_run_ends_as_if_nothing_had_happened(
         assert curve(out, term) == pytest.approx(curve(whole, term), rel=1e-5)
     assert curve(out) == pytest.approx(curve(whole), rel=1e-3)
     ours, theirs = weights(list_checkpoints(out)[-1]), weights(list_checkpoints(whole)[-1])
-    assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 1e-4
+    # and where a gradient is next to nothing, Adam's step is as long as any other
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 5e-4
 
 
 def test_a_batch_that_cannot_be_cut_is_refused_at_once(pgseg, prepared, tmp_path):
