@@ -21,13 +21,17 @@ def models(*, json: Json = False) -> None:
         (
             str(card.path) if card.kind == "run" else card.name,
             f"{card.kind}, default" if card.default else card.kind,
-            card.training_data,
-            ", ".join(f"{name} {score:g}" for name, score in card.scores.items()) or card.about,
             card.licence,
             f"{card.size / 1e6:.1f} MB",
         )
         for card in cards
     ]
-    columns = ("name", "where", "trained on", "scores", "licence", "size")
-    print_table("weights", columns, rows, text=5)
+    print_table("weights", ("name", "where", "licence", "size"), rows, text=3)
+    for (name, *_), card in zip(rows, cards, strict=True):
+        scores = ", ".join(f"{measure} {score:g}" for measure, score in card.scores.items())
+        known = {"is": card.about, "trained on": card.training_data, "scores": scores}
+        say(name)
+        for what, text in known.items():
+            if text:
+                say(f"  {what}: {text}")
     next_step(f'pgseg segment photo.jpg -c "sky,road" --weights {rows[0][0]}')

@@ -162,7 +162,7 @@ def train(
             measure=measure,
         )
     if state["bad_samples"]:
-        say(f"skipped {state['bad_samples']:,} samples that cannot be read (pgseg data verify)")
+        say(f"samples skipped, unreadable: {state['bad_samples']:,} (pgseg data verify)")
     if not state["finished"]:
         say(f"stopped after step {state['step']}, saved in {run.path}")
         next_step(f"pgseg train --resume {run.path}")

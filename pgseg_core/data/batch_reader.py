@@ -164,7 +164,8 @@ class BatchReader(Dataset[Reading]):
             try:
                 return self._read_pair(reader, inside, epoch)
             except DataError as error:
-                bad.append(BadSample(reader.path, key, error.message))
+                reason = error.message.removeprefix(f"{reader.path}: ")
+                bad.append(BadSample(reader.path, key, reason))
         raise DataError(
             f"{_REPLACEMENTS} samples one after another cannot be read; the last is {key} in "
             f"{reader.path}: {bad[-1].reason}",

@@ -69,7 +69,7 @@ def start_from_names(model: PGSeg, classifier: Classifier) -> None:
         classifier: Of the stem's network.
 
     Raises:
-        ConfigError: The model is of another make.
+        ConfigError: The model is of another make, or wider than there are classes.
     """
     stem, encoder = model.image_encoder.stem, model.text_encoder
     width = model.config.joint_width
@@ -83,6 +83,12 @@ def start_from_names(model: PGSeg, classifier: Classifier) -> None:
         raise ConfigError(
             "train.start_names needs stem lite0, residual projectors, a bag of words and one width",
             hint="--preset pgseg-lite0 has them all",
+        )
+    if width > len(classifier.weight):
+        raise ConfigError(
+            f"train.start_names: {len(classifier.weight)} classes span only "
+            f"{len(classifier.weight)} directions, not the model's {width}",
+            hint="Make image, text and joint space narrower",
         )
     rows = classifier.weight - classifier.weight.mean(dim=0)
     directions = torch.linalg.svd(rows, full_matrices=False).Vh[:width]  # (d, c)

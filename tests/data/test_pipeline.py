@@ -210,6 +210,7 @@ def test_a_bad_sample_is_replaced_counted_and_named(tmp_path, caplog, workers):
         assert len(set(ids([batch]))) == 4
     assert source.num_bad == 2
     assert f"skipped 00005 in {path}: " in caplog.text
+    assert caplog.messages[0].count(str(path)) == 1
     assert same(take(reader(path), 20), batches)
     assert same(take(reader(path), 13, start=7), batches[7:])
 

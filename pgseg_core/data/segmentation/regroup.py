@@ -73,8 +73,9 @@ def read_groups(path: Path) -> Mapping[str, tuple[int, ...]]:
         classes = json.loads(path.read_text("utf-8"))["classes"]
         groups = {name: tuple(map(int, entry["ids"])) for name, entry in classes.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        problem = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(
-            f"{path} does not say which mask values are which class ({error!r})", hint=_FORM
+            f"{path} does not say which mask values are which class ({problem})", hint=_FORM
         ) from error
     if not groups or not all(groups.values()):
         raise DataError(f"{path} has a class without mask values, or no class", hint=_FORM)
