@@ -14,29 +14,33 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pgseg_core.comm import Collectives, LocalCollectives
+from pgseg_core.model.packing import Packing
 from pgseg_core.model.statistics import StatisticsTape
 
 Activation = Callable[[Tensor], Tensor]
 
 
 def quick_gelu(x: Tensor) -> Tensor:
-    """CLIP's approximation of GELU: x * sigmoid(1.702 x)."""
-    return x * torch.sigmoid(1.702 * x)
+    """CLIP's approximation of GELU: x * sigmoid(1.702 x), as the SiLU that it is."""
+    return F.silu(1.702 * x) / 1.702
 
 
-def drop_path(x: Float[Tensor, "b ..."], rate: float, *, training: bool) -> Float[Tensor, "b ..."]:
-    """Drop a residual branch for whole samples, and scale the survivors (stochastic depth).
+def add_branch(
+    x: Float[Tensor, "b ..."], branch: Float[Tensor, "b ..."], drop_rate: float, *, training: bool
+) -> Float[Tensor, "b ..."]:
+    """Add a residual branch; in training drop it for whole samples (stochastic depth).
 
     Args:
-        x: The branch's output.
-        rate: Probability of dropping, in [0, 1].
-        training: At test time the branch is kept as it is.
+        x: The trunk.
+        branch: What is added to it, divided by the probability that it is.
+        drop_rate: Probability of dropping, in [0, 1].
+        training: At test time the branch is always added, as it is.
     """
-    if rate == 0.0 or not training:
-        return x
-    keep = 1.0 - rate
+    if drop_rate == 0.0 or not training:
+        return x + branch
+    keep = 1.0 - drop_rate
     kept = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device) < keep
-    return x * (kept.to(x.dtype) / max(keep, torch.finfo(x.dtype).tiny))
+    return torch.addcmul(x, branch, kept.to(x.dtype) / max(keep, torch.finfo(x.dtype).tiny))
 
 
 def attend(
@@ -87,13 +91,27 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-        """Attend."""
-        query, key, value = rearrange(
-            self.qkv(x), "b t (three m d) -> three b m t d", three=3, m=self.num_heads
-        )
+    def forward(
+        self, x: Float[Tensor, "... d"], packing: Packing | None = None
+    ) -> Float[Tensor, "... d"]:
+        """Attend.
+
+        Args:
+            x: (b, t, d), or (n, d) where sequences of unequal length are packed.
+            packing: How they are packed; attention is causal then.
+        """
+        qkv = self.qkv(x)
+        if packing is None:
+            return self.proj(self._mix(qkv))
+        mixed = [part.pack(self._mix(part.pad(own))) for part, own in packing.split(qkv)]
+        return self.proj(torch.cat(mixed))
+
+    def _mix(self, qkv: Float[Tensor, "b t c"]) -> Float[Tensor, "b t d"]:
+        # Cut where the gradient is put together again: it then has the order that qkv has.
+        parts = rearrange(qkv, "b t (three m d) -> b t three m d", three=3, m=self.num_heads)
+        query, key, value = (part.transpose(1, 2) for part in parts.unbind(2))
         mixed = attend(query, key, value, causal=self.causal)
-        return self.proj(rearrange(mixed, "b m t d -> b t (m d)"))
+        return rearrange(mixed, "b m t d -> b t (m d)")
 
 
 class CrossAttention(nn.Module):
@@ -145,23 +163,29 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio), activation=activation)
         self.drop_path_rate = drop_path_rate
 
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-        """Attend, then transform each token."""
+    def forward(
+        self, x: Float[Tensor, "... d"], packing: Packing | None = None
+    ) -> Float[Tensor, "... d"]:
+        """Attend, then transform each token; see `SelfAttention` for packed sequences."""
         rate, training = self.drop_path_rate, self.training
-        x = x + drop_path(self._run(self._attend, x), rate, training=training)
-        return x + drop_path(self._run(self._transform, x), rate, training=training)
+        x = add_branch(x, self._run(self._attend, x, packing), rate, training=training)
+        return add_branch(x, self._run(self._transform, x), rate, training=training)
 
-    def _attend(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-        return self.attn(self.norm1(x))
+    def _attend(
+        self, x: Float[Tensor, "... d"], packing: Packing | None
+    ) -> Float[Tensor, "... d"]:
+        return self.attn(self.norm1(x), packing)
 
-    def _transform(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+    def _transform(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         return self.mlp(self.norm2(x))
 
-    def _run(self, branch: Activation, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+    def _run(
+        self, branch: Callable[..., Tensor], x: Float[Tensor, "... d"], *more: Packing | None
+    ) -> Float[Tensor, "... d"]:
         if not (self.recompute and torch.is_grad_enabled()):
-            return branch(x)
+            return branch(x, *more)
         # No noise is drawn inside, so that the second time is the first one again on any rank.
-        return checkpoint(branch, x, use_reentrant=False, preserve_rng_state=False)
+        return checkpoint(branch, x, *more, use_reentrant=False, preserve_rng_state=False)
 
 
 class BatchNorm(nn.BatchNorm1d):

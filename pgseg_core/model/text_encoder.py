@@ -3,16 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from pgseg_core.config import TextEncoderConfig
 from pgseg_core.model.layers import Block, quick_gelu
-
-SMALLEST_PART, MOST_PARTS = 64, 8
-"""Captions that are encoded together, at least; and into how many parts a batch falls, at most."""
+from pgseg_core.model.packing import Packing, pack_lengths
 
 
 @dataclass(frozen=True)
@@ -23,8 +20,7 @@ class EncodedText:
     """The caption: at the end-of-text token, or the mean of its words, before or after their
     norm."""
     words: Float[Tensor, "b t w"]
-    """Features of all tokens up to the longest caption's end; what lies behind a caption's own end
-    means nothing."""
+    """Features of all tokens up to the longest caption's end; zeros behind a caption's own."""
 
 
 def end_of_text(tokens: Int[Tensor, "b t"]) -> Int[Tensor, " b"]:
@@ -65,29 +61,31 @@ class TextEncoder(nn.Module):
     def forward(self, tokens: Int[Tensor, "b t"]) -> EncodedText:
         """Encode captions of at most `context_length` tokens, padded with 0.
 
-        Columns after a caption's end are left out where they can be: attention is causal and the
-        reading position lies before them, so nothing that is read depends on them. Large batches
-        are encoded in parts of similar length, since one long caption would make all of them long.
+        What comes after a caption's end is left out: attention is causal and the reading position
+        lies before it, so nothing that is read depends on it.
         """
         length = end_of_text(tokens).cpu() + 1  # the one time that a GPU is waited for
         longest = int(length.max())
         tokens = tokens[:, :longest]
-        if len(tokens) < 2 * SMALLEST_PART:
+        if int(length.min()) == longest:
             words = self.features(tokens)
         else:
-            order = length.argsort(stable=True)
-            size = max(SMALLEST_PART, -(-len(tokens) // MOST_PARTS))
-            parts = [self.features(tokens[own, : length[own[-1]]]) for own in order.split(size)]
-            padded = [F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts]
-            words = torch.cat(padded)[order.argsort()]
+            words = self._packed(tokens, pack_lengths(length, tokens.device))
         return EncodedText(pooled=self.pooled(words, tokens), words=words)
 
     def features(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:
-        """Encode every token of captions that are cut after the longest one's end."""
+        """Encode every token of captions that end together."""
         x = self.token(tokens) + self.position[: tokens.shape[1]]
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
+
+    def _packed(self, tokens: Int[Tensor, "b t"], packing: Packing) -> Float[Tensor, "b t w"]:
+        place = packing.whole.place
+        x = self.token(tokens.flatten()[place]) + self.position[place % tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x, packing)
+        return packing.whole.pad(self.norm(x))
 
     def pooled(
         self, words: Float[Tensor, "b t w"], tokens: Int[Tensor, "b t"]

@@ -11,7 +11,7 @@ from backends.noise import RankNoise
 from backends.world import World, find_world, first_node
 from pgseg_core.errors import BackendError
 from pgseg_core.model.grouping import sample_gumbel
-from pgseg_core.model.layers import drop_path
+from pgseg_core.model.layers import add_branch
 
 
 def test_nothing_said_is_a_world_of_one():
@@ -53,9 +53,9 @@ def test_first_node(nodes, first):
 
 def test_ranks_share_the_noise_of_one_process():
     def draw(images):
-        return sample_gumbel(torch.zeros(images, 3, 5)), drop_path(
-            torch.ones(images, 2, 2), 0.5, training=True
-        )
+        branch = torch.ones(images, 2, 2)
+        dropped = add_branch(torch.zeros_like(branch), branch, 0.5, training=True)
+        return sample_gumbel(torch.zeros(images, 3, 5)), dropped
 
     torch.manual_seed(1)
     whole = draw(6)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pgseg_core.model.text_encoder import SMALLEST_PART, TextEncoder, end_of_text
+from pgseg_core.model.packing import SMALLEST_PART
+from pgseg_core.model.text_encoder import TextEncoder, end_of_text
 from tests.tiny import tiny_batch, tiny_model_config
 
 
@@ -43,11 +44,25 @@ def test_no_blocks_need_the_mean():
 
 
 @pytest.mark.parametrize("pool", ["end", "mean"])
-def test_a_batch_in_parts_is_each_caption_alone(pool):
-    tokens = tiny_batch(size=2 * SMALLEST_PART + 3).tokens
+@pytest.mark.parametrize("size", [5, 2 * SMALLEST_PART + 3])
+def test_a_packed_batch_is_each_caption_alone(pool, size):
+    tokens = tiny_batch(size=size).tokens
     model = encoder(pool=pool)
     together = model(tokens)
     for row, end in enumerate(end_of_text(tokens).tolist()):
         alone = model(tokens[row : row + 1])
         torch.testing.assert_close(together.pooled[row], alone.pooled[0])
         torch.testing.assert_close(together.words[row, : end + 1], alone.words[0])
+        assert together.words[row, end + 1 :].count_nonzero() == 0
+
+
+def test_gradients_of_a_packed_batch_are_those_of_each_caption():
+    tokens = tiny_batch(size=2 * SMALLEST_PART + 3).tokens
+    model = encoder().double()
+    model(tokens).pooled.square().sum().backward()
+    packed = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    for row in tokens.split(1):
+        model(row).pooled.square().sum().backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(packed[name], parameter.grad, msg=name)
