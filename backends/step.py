@@ -6,7 +6,7 @@ the same in all, and so are the files of a checkpoint.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -64,10 +64,11 @@ def precision_and_noise(
     config: TrainConfig, device: torch.device, comm: Collectives, part: int = 0, parts: int = 1
 ) -> Iterator[None]:
     """Compute in the configured precision, with the noise of this rank's (part of the) images."""
-    dtype = PRECISIONS.get(config.precision)
+    dtype, world = PRECISIONS.get(config.precision), comm.world_size * parts
     with (
         torch.autocast(device.type, dtype=dtype, enabled=dtype is not None),
-        RankNoise(comm.rank * parts + part, comm.world_size * parts),
+        # It looks at every call of torch, which takes a while where kernels are short.
+        RankNoise(comm.rank * parts + part, world) if world > 1 else nullcontext(),
     ):
         yield
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pgseg_core.comm import Collectives, LocalCollectives
+from pgseg_core.model.frugal import linear_of
 from pgseg_core.model.packing import Packing
 from pgseg_core.model.statistics import StatisticsTape
 
@@ -78,7 +79,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
         """Map the last axis."""
-        return self.fc2(self.activation(self.fc1(x)))
+        return linear_of(self.fc2, self.activation, self.fc1(x))
 
 
 class SelfAttention(nn.Module):
@@ -171,9 +172,7 @@ class Block(nn.Module):
         x = add_branch(x, self._run(self._attend, x, packing), rate, training=training)
         return add_branch(x, self._run(self._transform, x), rate, training=training)
 
-    def _attend(
-        self, x: Float[Tensor, "... d"], packing: Packing | None
-    ) -> Float[Tensor, "... d"]:
+    def _attend(self, x: Float[Tensor, "... d"], packing: Packing | None) -> Float[Tensor, "... d"]:
         return self.attn(self.norm1(x), packing)
 
     def _transform(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:

@@ -267,7 +267,8 @@ class TrainTask(nn.Module):
             return groups, estimate
         groups = self.model.project_groups(_full(encoded.groups))
         if npr.text_source == "words":
-            words = self.model.text_projector.as_at_test(_full(encoded.words))
+            with torch.no_grad():  # EM goes no further back
+                words = self.model.text_projector.as_at_test(_full(encoded.words))
             mask = word_mask(encoded.tokens)[:, : words.shape[1]]
             source = words
         else:

@@ -15,7 +15,7 @@ from pgseg_core.data.batch import Batch
 from pgseg_core.model import PGSeg
 from pgseg_core.model.grouping import GroupingBlock
 from pgseg_core.model.image_encoder import Stage
-from pgseg_core.model.layers import Block, CrossAttention
+from pgseg_core.model.layers import Block, CrossAttention, Mlp
 
 EPSILON = 1e-6
 
@@ -39,11 +39,15 @@ def dropped(x: Tensor, rate: float, training: bool) -> Tensor:
     return x / (1 - rate) * (torch.rand(len(x), 1, 1) < 1 - rate)
 
 
+def mlp(part: Mlp, x: Tensor) -> Tensor:
+    return part.fc2(part.activation(part.fc1(x)))
+
+
 def block(part: Block, x: Tensor, mask: Tensor | None = None) -> Tensor:
     query, key, value = part.attn.qkv(part.norm1(x)).chunk(3, dim=-1)
     mixed = part.attn.proj(attention(query, key, value, part.attn.num_heads, mask))
     x = x + dropped(mixed, part.drop_path_rate, part.training)
-    return x + dropped(part.mlp(part.norm2(x)), part.drop_path_rate, part.training)
+    return x + dropped(mlp(part.mlp, part.norm2(x)), part.drop_path_rate, part.training)
 
 
 def cross(part: CrossAttention, query: Tensor, tokens: Tensor) -> Tensor:
@@ -68,10 +72,10 @@ def prototypes(source: Tensor, bank: Tensor, iterations: int, mask: Tensor | Non
 
 
 def group(part: GroupingBlock, patches: Tensor, tokens: Tensor):
-    tokens = part.norm_mixed(part.mix_tokens(part.norm_tokens(tokens).mT).mT)
+    tokens = part.norm_mixed(mlp(part.mix_tokens, part.norm_tokens(tokens).mT).mT)
     patches = part.norm_patches(patches)
     queries = tokens + cross(part.pre_assign.attn, tokens, patches)
-    queries = queries + part.pre_assign.mlp(part.pre_assign.norm2(queries))
+    queries = queries + mlp(part.pre_assign.mlp, part.pre_assign.norm2(queries))
     queries = part.pre_assign.norm_post(queries)
     assign = part.assign
     logits = assign.q_proj(queries) @ assign.k_proj(patches).mT * assign.scale
@@ -83,7 +87,7 @@ def group(part: GroupingBlock, patches: Tensor, tokens: Tensor):
     hard = hard + choice - choice.detach()
     weight = hard / (hard.sum(dim=2, keepdim=True) + 1)
     groups = queries + assign.proj(weight @ assign.v_proj(patches))
-    return groups + part.mlp_out(part.norm_out(groups)), queries, soft
+    return groups + mlp(part.mlp_out, part.norm_out(groups)), queries, soft
 
 
 def stage(part: Stage, tokens: Tensor, carried: Tensor | None):
@@ -92,7 +96,7 @@ def stage(part: Stage, tokens: Tensor, carried: Tensor | None):
         found, share = prototypes(tokens.detach(), part.prototypes.bank, part.prototypes.iterations)
     own = part.group_tokens.expand(len(tokens), -1, -1)
     if part.carry is not None and carried is not None:
-        own = own + part.carry(carried)
+        own = own + mlp(part.carry.mix, part.carry.norm(carried).mT).mT
     together = torch.cat([tokens, own], dim=1)
     for each in part.blocks:
         together = block(each, together)
