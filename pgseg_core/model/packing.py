@@ -17,7 +17,7 @@ SMALLEST_PART, MOST_PARTS = 64, 8
 
 @dataclass(frozen=True)
 class Part:
-    """Sequences of similar length, neighbours in the row, that are padded to the longest of them."""
+    """Sequences of similar length, neighbours in the row, padded to the longest of them."""
 
     shape: tuple[int, int]
     """Sequences, and tokens of the longest."""
