@@ -23,6 +23,16 @@ class EncodedText:
     """Features of all tokens up to the longest caption's end; zeros behind a caption's own."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the host must know of captions before they can be encoded."""
+
+    longest: int
+    """Tokens of the longest caption."""
+    packing: Packing | None
+    """None where all end together."""
+
+
 def end_of_text(tokens: Int[Tensor, "b t"]) -> Int[Tensor, " b"]:
     """Position of the end-of-text token: the largest id of each caption, its first occurrence."""
     return tokens.argmax(dim=1)
@@ -58,19 +68,32 @@ class TextEncoder(nn.Module):
         if config.pool != "bag":
             nn.init.normal_(self.position, std=0.01)
 
-    def forward(self, tokens: Int[Tensor, "b t"]) -> EncodedText:
+    def layout(self, tokens: Int[Tensor, "b t"]) -> Layout:
+        """Read where captions end: the one time that a GPU is waited for.
+
+        Training asks for it before images are encoded, when there is nothing to wait for.
+        """
+        length = end_of_text(tokens).cpu() + 1
+        longest = int(length.max())
+        alike = int(length.min()) == longest
+        return Layout(longest, None if alike else pack_lengths(length, tokens.device))
+
+    def forward(self, tokens: Int[Tensor, "b t"], layout: Layout | None = None) -> EncodedText:
         """Encode captions of at most `context_length` tokens, padded with 0.
 
         What comes after a caption's end is left out: attention is causal and the reading position
         lies before it, so nothing that is read depends on it.
+
+        Args:
+            tokens: The captions.
+            layout: Theirs, where it is known already.
         """
-        length = end_of_text(tokens).cpu() + 1  # the one time that a GPU is waited for
-        longest = int(length.max())
-        tokens = tokens[:, :longest]
-        if int(length.min()) == longest:
+        layout = layout or self.layout(tokens)
+        tokens = tokens[:, : layout.longest]
+        if layout.packing is None:
             words = self.features(tokens)
         else:
-            words = self._packed(tokens, pack_lengths(length, tokens.device))
+            words = self._packed(tokens, layout.packing)
         return EncodedText(pooled=self.pooled(words, tokens), words=words)
 
     def features(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b t w"]:

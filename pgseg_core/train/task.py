@@ -15,7 +15,7 @@ from pgseg_core.data.transforms import normalise_batch
 from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
 from pgseg_core.model import PGSeg
 from pgseg_core.model.image_encoder import EncodedImage
-from pgseg_core.model.text_encoder import word_mask
+from pgseg_core.model.text_encoder import Layout, word_mask
 from pgseg_core.npr import (
     PrototypeEstimate,
     cosine_similarity,
@@ -92,9 +92,10 @@ class TrainTask(nn.Module):
         """
         model = self.model
         if isinstance(given, Batch):
+            captions = model.text_encoder.layout(given.tokens)
             seen = self.encode_images(given)
             pairings = self._pair_images(seen)
-            encoded = self._with_captions(seen, given)
+            encoded = self._with_captions(seen, given, captions)
         else:
             encoded = given
             pairings = self._pair_images(given)
@@ -141,7 +142,8 @@ class TrainTask(nn.Module):
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode a whole batch, image by image and text by text."""
-        encoded = self._with_captions(self.encode_images(batch), batch)
+        captions = self.model.text_encoder.layout(batch.tokens)
+        encoded = self._with_captions(self.encode_images(batch), batch, captions)
         return self._with_nouns(encoded, batch)
 
     def encode_images(self, batch: Batch) -> ImageTokens:
@@ -169,8 +171,8 @@ class TrainTask(nn.Module):
             maps = einsum(stage.hard, maps, "b h g, b g n -> b h n")
         return self.teacher(image.features, maps, image.grid)
 
-    def _with_captions(self, seen: ImageTokens, batch: Batch) -> Encoded:
-        text = self.model.text_encoder(batch.tokens)
+    def _with_captions(self, seen: ImageTokens, batch: Batch, layout: Layout) -> Encoded:
+        text = self.model.text_encoder(batch.tokens, layout)
         return Encoded(
             groups=seen.groups,
             queries=seen.queries,
