@@ -138,18 +138,18 @@ def _last_e_step(
     prototypes themselves are not needed until the end.
     """
     products = source @ source.mT  # (b, n, n)
-    logits = prototypes @ source.mT  # (b, k, n)
+    logits = source @ prototypes.mT  # (b, n, k): a softmax over neighbours in memory is faster
     for remaining in reversed(range(iterations)):
-        share = logits.softmax(dim=1)
+        share = logits.softmax(dim=2)
         if mask is not None:
-            share = share * mask[:, None, :]
+            share = share * mask[:, :, None]
         if remaining == 0:
             break
-        per_total = 1 / (share.sum(dim=2, keepdim=True) + EPSILON)
-        moved = share @ products
-        squared = torch.linalg.vecdot(moved, share, dim=2).clamp(min=0)[..., None]
+        per_total = 1 / (share.sum(dim=1, keepdim=True) + EPSILON)
+        moved = products @ share
+        squared = torch.linalg.vecdot(moved, share, dim=1).clamp(min=0)[:, None]
         logits = moved.mul_(per_total / (squared.sqrt() * per_total + EPSILON))
-    return share
+    return share.mT
 
 
 def _products_pay(num_prototypes: int, num_features: int, width: int, iterations: int) -> bool:
