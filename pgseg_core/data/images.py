@@ -78,6 +78,8 @@ def open_image(source: Path | bytes | BinaryIO | io.BytesIO, *, name: str) -> Im
     # ValueError, struct.error, IndexError, ...), so every failure inside it is the file's.
     try:
         return open_header(source)
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(f"{name}: there is no such file", hint="Check the path.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -118,7 +120,16 @@ def read_frame(
 
 
 def open_header(source: Path | bytes | BinaryIO | io.BytesIO) -> Image.Image:
-    """Open an image with Pillow without decoding its pixels; raises what Pillow raises."""
+    """Open an image with Pillow without decoding its pixels; raises what Pillow raises.
+
+    Raises:
+        DataError: A pipe or a device, which may never answer.
+    """
+    if isinstance(source, Path) and (source.is_fifo() or source.is_char_device()):
+        raise DataError(
+            f"{source}: a pipe or a device, not a file",
+            hint="A photo from another program goes to standard input: ... | pgseg segment -",
+        )
     return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
 
 

@@ -54,7 +54,7 @@ def _coco(result: Result) -> Path:
 
 
 def _labelme(result: Result) -> Path:
-    values = labelme_file(result.segmentation, result.file, result.stem.parent)
+    values = labelme_file(result.segmentation, result.photo, result.file, result.stem)
     return _json(result, "labelme", values)
 
 

@@ -1,23 +1,38 @@
 """A segmentation's regions as polygons, in labelme's format and as GeoJSON."""
 
+import base64
+import io
 import os
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from pgseg_core.data.images import open_header
 from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.results.polygons import Polygon, Ring, one_ring, trace
 
+_LABELME_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM"})
+_LABELME_MODES = frozenset({"1", "L", "P", "RGB", "RGBA", "LA"})
+_LONGEST_JPEG = 65_500
 
-def labelme_file(segmentation: Segmentation, photo: Path | None, folder: Path) -> dict[str, Any]:
+
+def labelme_file(
+    segmentation: Segmentation, photo: Image.Image, file: Path | None, stem: Path
+) -> dict[str, Any]:
     """Return what labelme opens: a polygon for each connected part of a class, the largest first.
 
-    Holes are entered by a bridge, since labelme's polygons have none.
+    Holes are entered by a bridge, since labelme's polygons have none. The photo is pointed to where
+    labelme reads its file itself, and put inside where it has none (a frame, an address) or one
+    that labelme refuses (CMYK, 16 bits, HEIC).
 
     Args:
         segmentation: The labels.
-        photo: The photo's file; None where it has none, and labelme cannot show it.
-        folder: Where the result will lie, to find the photo from there.
+        photo: RGB, upright.
+        file: The photo's own file, if it has one.
+        stem: Path of the results without an ending, from where the file is to be found.
     """
+    path = f"{stem.name}.jpg" if file is None else _from(stem.parent, file)
     height, width = segmentation.labels.shape
     parts = sorted(_parts(segmentation), key=lambda part: -part[1].area)
     return {
@@ -35,8 +50,8 @@ def labelme_file(segmentation: Segmentation, photo: Path | None, folder: Path) -
             }
             for label, polygon in parts
         ],
-        "imagePath": "" if photo is None else _from(folder, photo),
-        "imageData": None,
+        "imagePath": path,
+        "imageData": None if file is not None and _labelme_reads(file, path) else _inside(photo),
         "imageHeight": height,
         "imageWidth": width,
     }
@@ -67,6 +82,24 @@ def geojson(segmentation: Segmentation) -> dict[str, Any]:
             for label, polygons in features.items()
         ],
     }
+
+
+def _labelme_reads(file: Path, path: str) -> bool:
+    """Say whether labelme reads a file itself, by a path from the result."""
+    if "\\" in path or not path.isprintable():  # read as folders; no text in any encoding
+        return False
+    try:
+        with open_header(file) as opened:
+            return opened.format in _LABELME_FORMATS and opened.mode in _LABELME_MODES
+    except OSError:  # gone since, or of a kind that only pgseg's extras read
+        return False
+
+
+def _inside(photo: Image.Image) -> str:
+    """Return a photo as labelme itself puts one into its files."""
+    stream = io.BytesIO()
+    photo.save(stream, "JPEG" if max(photo.size) <= _LONGEST_JPEG else "PNG", quality=95)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def _parts(segmentation: Segmentation) -> list[tuple[int, Polygon]]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw
 
-from pgseg_core.viz.legend import LegendEntry, draw_legend, one_line
+from pgseg_core.viz.legend import LegendEntry, draw_legend, one_line, shorten
 from pgseg_core.viz.palette import RGB, class_colours, palette_bytes, text_colour
 from pgseg_core.viz.regions import label_counts, place_box, region_edges, resize_labels
 from pgseg_core.viz.typeface import typeface
@@ -15,6 +15,7 @@ from pgseg_core.viz.typeface import typeface
 MOST_PIXELS = 2**22
 """A larger photo is reduced to this many pixels before it is drawn over."""
 _NARROWEST = 320  # a narrower photo stands on a canvas this wide, so that its legend can be read
+_CUT_NAMES = (14, 8)  # widths, in heights of letters, to which a name that does not fit is cut
 _CONTOUR_OPACITY = 0.9
 _BACKGROUND_OPACITY = 0.5  # of a class's: the background recedes, but the photo stays readable
 
@@ -131,19 +132,24 @@ def _letter_height(size: tuple[int, int]) -> int:
 
 
 def _name_region(photo: Image.Image, mask: np.ndarray, name: str, fill: RGB, letters: int) -> None:
-    """Write a name into its region, on the class's colour, if it fits."""
+    """Write a name into its region, on the class's colour, if it fits; a long one may be cut."""
     draw, name = ImageDraw.Draw(photo), one_line(name)
     font = typeface(letters, name)
-    width, height = font.getlength(name) + letters, 1.5 * letters
-    if not name or width > photo.width or height > photo.height:
+    height = 1.5 * letters
+    if not name or height > photo.height:
         return
-    place = place_box(mask, (1.2 * height, width + 0.3 * height))  # with a little air around it
-    if place is None:
-        return
-    row, column = place
-    box = (column - width / 2, row - height / 2, column + width / 2, row + height / 2)
-    draw.rounded_rectangle(box, height / 2, fill=fill)
-    draw.text((column, row), name, text_colour(fill), font, anchor="mm")
+    widths = (photo.width - letters, *(letters * most for most in _CUT_NAMES))
+    for text in dict.fromkeys(shorten(name, font, most) for most in widths):
+        width = font.getlength(text) + letters
+        if width > photo.width:
+            continue
+        place = place_box(mask, (1.2 * height, width + 0.3 * height))  # with a little air around it
+        if place is not None:
+            row, column = place
+            box = (column - width / 2, row - height / 2, column + width / 2, row + height / 2)
+            draw.rounded_rectangle(box, height / 2, fill=fill)
+            draw.text((column, row), text, text_colour(fill), font, anchor="mm")
+            return
 
 
 def _above(photo: Image.Image, legend: Image.Image) -> Image.Image:

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 
 import numpy as np
 import pytest
@@ -187,6 +188,12 @@ def test_a_missing_file_and_a_folder(tmp_path):
         read_image(tmp_path / "none.jpg")
     with pytest.raises(DataError, match="not an image"):
         read_image(tmp_path)
+
+
+def test_a_pipe_is_refused_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(DataError, match=r"pipe\.jpg: a pipe"):
+        read_image(tmp_path / "pipe.jpg")
 
 
 def test_too_many_pixels_are_refused_from_the_header(monkeypatch):

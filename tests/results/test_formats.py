@@ -1,6 +1,7 @@
 """What other programs read of a result is the mask, pixel for pixel."""
 
 import base64
+import io
 import itertools
 import json
 from pathlib import Path
@@ -26,7 +27,9 @@ NAMES = ("background", "sky, blue", "a/b\\..", "🦊 אבג")
 @pytest.fixture
 def written(tmp_path, photo):
     found = labelled(blobs(), NAMES, background=True)
+    (tmp_path / "photos").mkdir()
     file = tmp_path / "photos" / "one.jpg"
+    photo.save(file)
     about = {"image": str(file), "question": {"size": None}}
     stem = tmp_path / "out" / "deep" / "one"
     result = write_result(photo, found, stem, about, formats=tuple(FORMATS), file=file)
@@ -60,6 +63,7 @@ def test_labelme_polygons_cover_the_regions(written, photo):
     values = read(record["formats"]["labelme"])
     assert (values["imageHeight"], values["imageWidth"]) == (40, 50)
     assert values["imagePath"] == "../../photos/one.jpg"
+    assert values["imageData"] is None
     side = 8  # so that the edges that a polygon's filling adds are thin
     canvas = Image.new("L", (50 * side, 40 * side))
     for shape in values["shapes"]:
@@ -67,6 +71,28 @@ def test_labelme_polygons_cover_the_regions(written, photo):
         ImageDraw.Draw(canvas).polygon(corners, fill=NAMES.index(shape["label"]))
     drawn = np.asarray(canvas)[side // 2 :: side, side // 2 :: side]
     assert (drawn != found.labels).mean() < 0.02
+
+
+@pytest.mark.parametrize("name", ["deep.png", "cmyk.jpg", "back\\slash.png", "gone.jpg", None])
+def test_labelme_gets_the_photo_itself_where_it_cannot_read_the_file(tmp_path, photo, name):
+    """It refuses files of 16 bits and CMYK, and a frame or an address has no file."""
+    if name == "deep.png":
+        Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257).save(
+            tmp_path / name
+        )
+    elif name != "gone.jpg" and name is not None:
+        photo.convert("CMYK" if name == "cmyk.jpg" else "RGB").save(tmp_path / name)
+    file = None if name is None else tmp_path / name
+    found = labelled(blobs(), NAMES, background=True)
+    result = write_result(
+        photo, found, tmp_path / "out" / "one", {}, formats=["labelme"], file=file
+    )
+    values = read(result.record["formats"]["labelme"])
+    assert values["imagePath"] == ("one.jpg" if name is None else f"../{name}")
+    with Image.open(io.BytesIO(base64.b64decode(values["imageData"]))) as inside:
+        assert (inside.mode, inside.size) == ("RGB", photo.size)
+        small = [np.asarray(each.resize((5, 4), Image.Resampling.BOX)) for each in (inside, photo)]
+        np.testing.assert_allclose(*small, atol=12)  # a JPEG
 
 
 def test_geojson_holds_every_pixel_centre(written):
@@ -130,7 +156,7 @@ def test_cutouts_are_the_photo_where_the_class_is(written, photo, tmp_path):
 
 
 def test_nothing_is_written_beside_the_folder(written, tmp_path):
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "photos"]
     assert not list(tmp_path.rglob(".*"))
 
 

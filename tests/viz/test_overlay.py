@@ -102,9 +102,20 @@ def test_names_are_written_into_regions_that_have_room() -> None:
     right = np.asarray(named)[:400, 310:]
     assert (right == palette()[0]).all(axis=-1).any(), "the name's plate has the pure class colour"
     assert not (np.asarray(named)[:400, :290] == BACKGROUND).all(axis=-1).any()
-    long_name = ("background", "a name that is far too long for half of this photo, however set")
-    unnamed = draw_overlay(photo_for(labels), labels, long_name, background=True)
+    narrow = halves(400, 120)
+    unnamed = draw_overlay(
+        photo_for(narrow), narrow, ("background", "caterpillars"), background=True
+    )
     assert not (np.asarray(unnamed)[:400] == palette()[0]).all(axis=-1).any()
+
+
+def test_a_long_name_is_cut_to_fit_its_region() -> None:
+    labels = halves(400, 600)
+    name = "a name that is far too long for half of this photo, however it may be set " * 4
+    named = np.asarray(draw_overlay(photo_for(labels), labels, ("", name), background=True))[:400]
+    plate = (named == palette()[0]).all(axis=-1)
+    assert plate[:, 310:].any()
+    assert not plate[:, :290].any()
 
 
 @pytest.mark.parametrize(
