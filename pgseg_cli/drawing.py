@@ -18,6 +18,7 @@ from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.train.run_folder import LOG
 from pgseg_core.viz.sheet import check_format, save_figure
+from pgseg_core.weights import weights_name
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def load_models(
         )
     loaded = [Segmenter.load(place, device=device) for place in places]
     for segmenter in loaded:
-        say(f"weights: {segmenter.origin}")
+        say(f"weights: {weights_name(segmenter.origin)}")
     called = given or [_folder_name(segmenter.origin) for segmenter in loaded]
     return [NamedModel(*pair) for pair in zip(called, loaded, strict=True)]
 

@@ -51,8 +51,9 @@ class Asked:
         """Embed the classes, and take what was left open from what the weights recommend."""
         from pgseg_core.inference.suggest import Suggester
         from pgseg_core.results.job import plain_options
+        from pgseg_core.weights import weights_name
 
-        say(f"weights: {segmenter.origin}")
+        say(f"weights: {weights_name(segmenter.origin)}")
         options = self.options.settled(segmenter.recommended)
         _tell_background(self, options)
         bank = segmenter.embed_classes(self.vocabulary, templates=self.templates)

@@ -51,10 +51,11 @@ def serve(
     from pgseg_cli.server.limits import Limits
     from pgseg_cli.server.run import address, build_server, open_port
     from pgseg_core.inference.segmenter import Segmenter
+    from pgseg_core.weights import weights_name
 
     with open_port(host, port) as listener:
         segmenter = Segmenter.load(weights, device=device)
-        say(f"weights: {segmenter.origin}")
+        say(f"weights: {weights_name(segmenter.origin)}")
         limits = Limits(
             upload_bytes=int(max_upload * 2**20), pixels=int(max_pixels * 1e6), waiting=queue
         )

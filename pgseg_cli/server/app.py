@@ -35,6 +35,7 @@ from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.text.templates import BUILTIN_TEMPLATES
 from pgseg_core.version import VERSION
 from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
+from pgseg_core.weights import weights_name
 
 PAGE = Path(__file__).parent / "page"
 
@@ -100,7 +101,7 @@ class _Api:
         return JSONResponse(
             {
                 "version": VERSION,
-                "weights": self.segmenter.origin,
+                "weights": weights_name(self.segmenter.origin),
                 "groups": list(groups),
                 "threshold": usual.threshold,
                 "background_words": list(usual.background_words or ()),
@@ -144,7 +145,8 @@ class _Api:
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
             question = read_question(fields, self.limits)
             upload = form.get("image")
-            content, name = b"", "the photo"
+            content: bytes | None = None
+            name = "the photo"
             if isinstance(upload, UploadFile):
                 content, name = await upload.read(), Path(upload.filename or name).name or name
         photo = await run_in_threadpool(decode_photo, content, name, self.limits)

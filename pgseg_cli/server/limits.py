@@ -24,18 +24,18 @@ class Limits:
     """Characters of the class list."""
 
 
-def decode_photo(content: bytes, name: str, limits: Limits) -> Image.Image:
+def decode_photo(content: bytes | None, name: str, limits: Limits) -> Image.Image:
     """Decode an uploaded photo as every other way into pgseg does, if it is not too large.
 
     Args:
-        content: The file.
+        content: The file; None where the request had none.
         name: What to call it in an error.
         limits: `pixels` is read.
 
     Raises:
-        DataError: No image, damaged, or more pixels than allowed.
+        DataError: No file, no image, damaged, or more pixels than allowed.
     """
-    if not content:
+    if content is None:
         raise DataError("no photo came with the request", hint="Send it in the field 'image'.")
     try:
         with open_header(content) as header:

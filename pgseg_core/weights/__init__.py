@@ -13,6 +13,7 @@ from pgseg_core.weights.catalogue import (
     list_weights,
     recommended_inference,
     weights_hash,
+    weights_name,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "list_weights",
     "recommended_inference",
     "weights_hash",
+    "weights_name",
 ]

@@ -101,6 +101,14 @@ def weights_hash(origin: str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
 
 
+def weights_name(origin: str) -> str:
+    """Return what a user calls weights: the name of bundled and cached ones, else their folder."""
+    for folder in (bundled_folder(), cache_folder()):
+        if origin and Path(origin).is_relative_to(folder):
+            return Path(origin).relative_to(folder).parts[0]
+    return origin
+
+
 def find_weights(weights: str | Path | None) -> Path:
     """Return the folder that is meant.
 

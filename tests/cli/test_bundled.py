@@ -33,7 +33,7 @@ def test_it_is_taken_in_an_empty_folder(pgseg, tmp_path, monkeypatch):
     assert made.code == 0, made.err
     shares = {entry["name"]: entry["share"] for entry in json.loads(made.out)["classes"]}
     assert set(shares) == {"sky", "grass"}
-    assert "pgseg-lite0" in made.words
+    assert "weights: pgseg-lite0" in made.words
 
 
 def test_it_tells_sky_from_grass():

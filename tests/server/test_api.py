@@ -141,7 +141,7 @@ def bomb(width: int, height: int) -> bytes:
     ("image", "fields", "part"),
     [
         (None, {}, "no photo came"),
-        (b"", {}, "no photo came"),
+        (b"", {}, "not an image that can be read (empty"),
         (b"not a photo", {}, "not an image"),
         (as_png(PHOTO)[:300], {}, "not an image"),
         (bomb(3_000, 3_000), {}, "3000 x 3000 pixels, and this server takes 4 million"),
