@@ -32,7 +32,7 @@ class NamedModel:
 def load_models(
     weights: Sequence[Path] | None, names: str | None, *, device: str
 ) -> list[NamedModel]:
-    """Load the models that a call names; the newest run where it names none.
+    """Load the models that a call names; the default one where it names none.
 
     Raises:
         ConfigError: There are not as many names as models.
@@ -53,7 +53,7 @@ def load_models(
 
 
 def load_model(weights: Path | None, *, device: str) -> Segmenter:
-    """Load one model; the newest run where none is named.
+    """Load one model; the default one where none is named.
 
     Raises:
         CheckpointError: Nothing to load, or it is damaged.

@@ -19,7 +19,7 @@ Models = Annotated[
         "--weights",
         "-w",
         help="A run or checkpoint folder; repeat it for models beside each other. Default: the "
-        "newest run under runs/.",
+        "bundled weights, else the newest run under runs/.",
     ),
 ]
 Names = Annotated[
