@@ -51,6 +51,14 @@ class ImageEncoderConfig:
     """Factor on the assignment's logits, beside 1 / sqrt(width). At 1 they start near 0.03, drowned
     by Gumbel noise in training and flat at test, where the product of two flat stages gives the
     whole image to one group; about 30 lets two stages tell patches apart from the start."""
+    assign_noise: NonNegative = 1.0
+    """How much Gumbel noise the assignment sees in training, beside logits of `assign_scale`. With
+    the published 1, and the few steps that few images allow, groups stay random in training and are
+    something else at test, where there is no noise; 0 trains what is tested."""
+    assign_standardised: bool = False
+    """Whether each group's logits have the mean 0 over an image's patches, and all of an image's
+    the spread 1, before `assign_scale`. No group can then take a whole image, and how much Gumbel
+    noise weighs in training is set, not learned. For few images; not in the paper."""
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size:

@@ -165,6 +165,10 @@ class InferenceConfig:
     """How much each patch's own vector counts beside its group's. A group whose patches are not all
     of one thing is called by one name at 0, as the protocols have it; at 1 groups do not count. For
     models of one grouping stage without blocks behind it or `group_residual`."""
+    patch_affinity: NonNegative = 0.0
+    """Temperature at which patches that look alike share what they are called: each patch takes the
+    mean of all its window's patches, weighed by a softmax of their cosines over this. 0 leaves each
+    with its own. Beside `patch_share`."""
 
     def __post_init__(self) -> None:
         if self.stride > self.window:
@@ -190,4 +194,9 @@ class Config:
             raise ValueError(
                 "inference.patch_share asks what a patch alone would be called: that takes one "
                 "grouping stage, no blocks behind it, and group_residual: false"
+            )
+        if self.inference.patch_affinity and not self.inference.patch_share:
+            raise ValueError(
+                "inference.patch_affinity is about what patches are called, which patch_share asks "
+                "for: set both or neither"
             )

@@ -66,6 +66,8 @@ class Reader:
                 departures.append(f"at {size}, window {window}, stride {stride}")
                 if models.patch_share:
                     departures.append(f"patch share {models.patch_share:g}")
+                if models.patch_affinity:
+                    departures.append(f"patch affinity {models.patch_affinity:g}")
             reading = models
         words = question.background_words
         if words.words:

@@ -40,6 +40,23 @@ def patch_vectors(
     return torch.lerp(groups_own, own, share)
 
 
+def shared_by_alike(
+    vectors: Float[Tensor, "b n e"], looks: Float[Tensor, "b n d"], temperature: float
+) -> Float[Tensor, "b n e"]:
+    """Let patches that look alike share what they say: sum_j softmax_j(cos_ij / temperature) v_j.
+
+    Cosines are taken after the mean look of the window is taken away, which all its patches share.
+
+    Args:
+        vectors: What each patch says.
+        looks: How each patch looks.
+        temperature: Small: a patch listens to those most like it; large: to all.
+    """
+    looks = F.normalize(looks - looks.mean(dim=1, keepdim=True), dim=-1)
+    weight = (looks @ looks.mT / temperature).softmax(dim=-1)  # (b, n, n)
+    return weight @ vectors
+
+
 def class_scores(
     groups: Float[Tensor, "b g e"],
     image: Float[Tensor, "b e"],

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pgseg_core.inference.affinity import patch_vectors
+from pgseg_core.inference.affinity import patch_vectors, shared_by_alike
 from pgseg_core.inference.boxes import Box, window_boxes
 from pgseg_core.inference.encoders import Encoders, WindowOutput
 from pgseg_core.inference.windows import (
@@ -35,6 +35,7 @@ def encode_fields(
     window: int,
     stride: int,
     patch_share: float = 0.0,
+    patch_affinity: float = 0.0,
 ) -> list[GroupField]:
     """Encode images window by window: where their groups are, and what they say.
 
@@ -45,6 +46,8 @@ def encode_fields(
         stride: Its step, in pixels.
         patch_share: How much a patch's own vector counts beside its group's; above 0 every patch is
             a group of the field.
+        patch_affinity: Temperature at which patches that look alike share their vectors; 0 does
+            not.
     """
     boxes = [window_boxes(*image.shape[1:], window=window, stride=stride) for image in images]
     alone = patch_share > 0
@@ -56,6 +59,9 @@ def encode_fields(
         if output.patches is not None:
             flat = output.maps.flatten(2)
             groups = patch_vectors(groups, output.patches, flat, patch_share)
+            if patch_affinity:
+                assert output.looks is not None
+                groups = shared_by_alike(groups, output.looks, patch_affinity)
         rows = zip(groups, output.images, output.maps, strict=True)
         seen |= dict(zip(places, rows, strict=False))  # without what fills the batch
     return [

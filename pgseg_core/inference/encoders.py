@@ -27,6 +27,8 @@ class WindowOutput:
     """Share of each patch in each final group; sums to 1 over g."""
     patches: Float[Tensor, "b n e"] | None = None
     """Vector of each patch as a group by itself, of any length, row by row; where asked for."""
+    looks: Float[Tensor, "b n d"] | None = None
+    """Each patch as the grouping sees it; with `patches`."""
 
 
 @runtime_checkable
@@ -90,6 +92,7 @@ class TorchEncoders:
             images=output.feature.float().cpu(),
             maps=output.group_maps().float().cpu().unflatten(2, output.grid),
             patches=self._model.project_patches(output).float().cpu() if patches else None,
+            looks=output.stages[0].patches.float().cpu() if patches else None,
         )
 
     def encode_image(self, windows: Float[Tensor, "b 3 h w"]) -> ImageOutput:

@@ -286,6 +286,7 @@ class Segmenter:
             window=self.inference.window,
             stride=self.inference.stride,
             patch_share=self.inference.patch_share,
+            patch_affinity=self.inference.patch_affinity,
         )
 
     @torch.inference_mode()

@@ -44,13 +44,23 @@ class PreAssign(nn.Module):
 class Assign(nn.Module):
     """Give each patch to one group, and average the values of each group's patches."""
 
-    def __init__(self, width: int, gumbel_temperature: float, scale: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        gumbel_temperature: float,
+        scale: float,
+        *,
+        standardise: bool = False,
+        noise: float = 1.0,
+    ) -> None:
         super().__init__()
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
-        self.scale = scale * width**-0.5
+        self.scale = scale if standardise else scale * width**-0.5
+        self.standardise = standardise
+        self.noise = noise
         self.gumbel_temperature = gumbel_temperature
 
     def forward(
@@ -63,10 +73,13 @@ class Assign(nn.Module):
         so that a group with few patches stays small.
         """
         query, key = self.q_proj(groups), self.k_proj(patches)
-        logits = einsum(query, key, "b g d, b n d -> b g n").float() * self.scale
+        logits = einsum(query, key, "b g d, b n d -> b g n").float()
+        if self.standardise:
+            logits = _standardised(logits)
+        logits = logits * self.scale
         soft = logits.softmax(dim=1)
-        if self.training:
-            noisy = (logits + sample_gumbel(logits)) / self.gumbel_temperature
+        if self.training and self.noise:
+            noisy = (logits + self.noise * sample_gumbel(logits)) / self.gumbel_temperature
             hard = straight_through(noisy.softmax(dim=1))
         else:
             hard = straight_through(soft)
@@ -74,6 +87,13 @@ class Assign(nn.Module):
         value = self.v_proj(patches)
         gathered = einsum(weight.to(value.dtype), value, "b g n, b n d -> b g d")
         return self.proj(gathered), soft, hard
+
+
+def _standardised(logits: Float[Tensor, "b g n"]) -> Float[Tensor, "b g n"]:
+    """Give every group the mean 0 over an image's patches, and the image's logits the spread 1."""
+    logits = logits - logits.mean(dim=2, keepdim=True)
+    spread = logits.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    return logits / spread.clamp(min=1e-6)
 
 
 class GroupingBlock(nn.Module):
@@ -89,7 +109,13 @@ class GroupingBlock(nn.Module):
         self.norm_mixed = nn.LayerNorm(width)
         self.norm_patches = nn.LayerNorm(width)
         self.pre_assign = PreAssign(width, config.num_heads, config.mlp_ratio)
-        self.assign = Assign(width, config.gumbel_temperature, config.assign_scale)
+        self.assign = Assign(
+            width,
+            config.gumbel_temperature,
+            config.assign_scale,
+            standardise=config.assign_standardised,
+            noise=config.assign_noise,
+        )
         self.norm_out = nn.LayerNorm(width)
         self.mlp_out = Mlp(width, int(width * config.mlp_ratio))
 

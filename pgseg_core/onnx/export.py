@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from pgseg_core.atomic import whole_folder
 from pgseg_core.checkpoint import Checkpoint, load_checkpoint
 from pgseg_core.errors import BackendError
-from pgseg_core.inference.affinity import patch_vectors
+from pgseg_core.inference.affinity import patch_vectors, shared_by_alike
 from pgseg_core.model import PGSeg
 from pgseg_core.onnx.encoders import OnnxEncoders
 from pgseg_core.onnx.files import (
@@ -46,18 +46,21 @@ _PROMPTS = ("a photo of a dog.", "sky")
 
 
 class _ImagePart(nn.Module):
-    def __init__(self, model: PGSeg, patch_share: float) -> None:
+    def __init__(self, model: PGSeg, reading: Reading) -> None:
         super().__init__()
         self.model = model
-        self.patch_share = patch_share
+        self.reading = reading
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
         output = self.model.encode_image(pixels)
         maps = output.group_maps()
         groups = self.model.project_groups(output.tokens)
-        if self.patch_share:
+        if self.reading.patch_share:
             patches = self.model.project_patches(output)
-            groups = patch_vectors(groups, patches, maps, self.patch_share)
+            groups = patch_vectors(groups, patches, maps, self.reading.patch_share)
+            if self.reading.patch_affinity:
+                looks = output.stages[0].patches
+                groups = shared_by_alike(groups, looks, self.reading.patch_affinity)
         return groups, output.feature, maps.unflatten(2, output.grid)
 
 
@@ -111,13 +114,14 @@ def _describe(checkpoint: Checkpoint, model: PGSeg) -> Description:
             window=reading.window,
             stride=reading.stride,
             patch_share=reading.patch_share,
+            patch_affinity=reading.patch_affinity,
         ),
         weights=hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest(),
     )
 
 
 def _image(model: PGSeg, about: Description) -> _ImagePart:
-    return _ImagePart(model, about.reading.patch_share)
+    return _ImagePart(model, about.reading)
 
 
 def _write_image(model: PGSeg, about: Description, file: Path) -> None:

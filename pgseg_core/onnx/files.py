@@ -32,6 +32,8 @@ class Reading:
     stride: int
     patch_share: float
     """Above 0 `groups` has a vector for each patch, its group's and its own already mixed."""
+    patch_affinity: float = 0.0
+    """Above 0 those vectors are already shared by patches that look alike."""
 
 
 @dataclass(frozen=True)

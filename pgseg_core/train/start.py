@@ -41,7 +41,7 @@ def start_weights(model: PGSeg, config: TrainConfig) -> None:
         if not isinstance(stem, Lite0Stem):
             raise ConfigError(
                 "train.stem_weights is for model.image.stem=lite0 alone",
-                hint="--set model.image.stem=lite0 model.image.patch_size=16, or leave it out",
+                hint="Leave it out, or start from --preset pgseg-lite0",
             )
         stem.network.load_state_dict(read_lite0(config.stem_weights))
     if config.start_names:

@@ -8,6 +8,7 @@ from pgseg_core.inference.affinity import (
     class_embedding,
     class_scores,
     patch_vectors,
+    shared_by_alike,
     with_background,
 )
 from tests.npr.test_em import draw
@@ -57,3 +58,23 @@ def test_a_patch_vector_mixes_cosines(share):
             expected = (1 - share) * F.cosine_similarity(group, classes, dim=-1)
             expected += share * F.cosine_similarity(own, classes, dim=-1)
             torch.testing.assert_close(mixed[b, n] @ F.normalize(classes, dim=-1).T, expected)
+
+
+def test_alike_patches_share_what_they_say():
+    """Against a loop over patches."""
+    vectors, looks = draw(1, 2, 5, 3), draw(2, 2, 5, 4)
+    found = shared_by_alike(vectors, looks, 0.3)
+    for image in range(2):
+        centred = [look - looks[image].mean(dim=0) for look in looks[image]]
+        for patch in range(5):
+            weights = [
+                ((centred[patch] @ other) / (centred[patch].norm() * other.norm()) / 0.3).exp()
+                for other in centred
+            ]
+            mean = sum(w * v for w, v in zip(weights, vectors[image], strict=True)) / sum(weights)
+            torch.testing.assert_close(found[image, patch], mean)
+
+
+def test_little_temperature_leaves_each_patch_with_its_own():
+    vectors, looks = draw(1, 1, 5, 3), draw(2, 1, 5, 4)
+    torch.testing.assert_close(shared_by_alike(vectors, looks, 1e-3), vectors)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pgseg_core.config import InferenceConfig
 from pgseg_core.errors import ConfigError
+from pgseg_core.inference.affinity import shared_by_alike
 from pgseg_core.inference.encoders import TorchEncoders, WindowOutput
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
@@ -189,6 +190,12 @@ def test_patches_answer_for_themselves_where_they_have_a_share():
         )
         own = F.normalize(model.project_patches(output), dim=-1)[0]
     torch.testing.assert_close(field.groups[0], own)
+    alike = replace(READING, patch_share=1.0, patch_affinity=0.1)
+    shared = Segmenter(model, alike).group_field(pixels).groups[0]
+    looks = output.stages[0].patches
+    torch.testing.assert_close(shared, shared_by_alike(own[None], looks, 0.1)[0])
     two = replace(READING, patch_share=0.5)
     with pytest.raises(ValueError, match="that takes one"):
         replace(tiny_config(), inference=two)
+    with pytest.raises(ValueError, match="set both or neither"):
+        replace(tiny_config(), inference=replace(READING, patch_affinity=0.1))

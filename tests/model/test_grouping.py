@@ -8,9 +8,9 @@ from pgseg_core.model import build_model
 from tests.tiny import tiny_batch, tiny_model_config
 
 
-def encode(scale: float):
+def encode(scale: float, **options):
     config = tiny_model_config()
-    config = replace(config, image=replace(config.image, assign_scale=scale))
+    config = replace(config, image=replace(config.image, assign_scale=scale, **options))
     with torch.no_grad():
         return build_model(config).eval().encode_image(tiny_batch().images)
 
@@ -35,3 +35,38 @@ def test_two_flat_stages_give_an_image_to_one_group_and_sharp_ones_do_not():
 
     assert set(groups_used(0.1)) == {1}
     assert sum(groups_used(100.0)) > sum(groups_used(0.1))
+
+
+def test_standardised_logits_have_no_favourite_group_and_the_spread_of_the_scale():
+    """Read off the soft maps: log-softmax is the logits but for a constant of each patch."""
+    soft = encode(3.0, assign_standardised=True).stages[0].soft.double()
+    logits = soft.log()
+    logits = logits - logits.mean(dim=1, keepdim=True)
+    over_patches = logits - logits.mean(dim=2, keepdim=True)
+    torch.testing.assert_close(over_patches, logits, rtol=0, atol=1e-5)
+    assert 0 < float(over_patches.square().mean().sqrt()) <= 3.0
+
+
+def test_an_image_of_one_colour_is_no_division_by_nothing():
+    config = tiny_model_config()
+    image = replace(config.image, assign_standardised=True, assign_scale=3.0)
+    with torch.no_grad():
+        model = build_model(replace(config, image=image)).eval()
+        model.image_encoder.position.weight.zero_()
+        output = model.encode_image(torch.zeros(1, 3, 32, 32))
+    assert output.feature.isfinite().all()
+
+
+def test_without_noise_training_groups_as_the_test_does():
+    """And with the published noise it does not."""
+
+    def hard(noise: float, *, training: bool) -> torch.Tensor:
+        config = tiny_model_config()
+        image = replace(config.image, assign_noise=noise)
+        plain = replace(config, image=image, npr=replace(config.npr, enabled=False))
+        model = build_model(plain).train(training)
+        with torch.no_grad():
+            return model.encode_image(tiny_batch().images).stages[0].hard.argmax(dim=1)
+
+    assert hard(0.0, training=True).equal(hard(0.0, training=False))
+    assert not hard(1.0, training=True).equal(hard(1.0, training=False))

@@ -36,9 +36,9 @@ MANY = [f"thing {number}" for number in range(60)]
 class SameNetworks(OnnxEncoders):
     """The torch networks where the exported ones would be."""
 
-    def __init__(self, model, patch_share=0.0):
+    def __init__(self, model, reading):
         self.torch, self.tokenizer = TorchEncoders(model, torch.device("cpu")), Tokenizer(16)
-        self.part = _ImagePart(model.eval(), patch_share)
+        self.part = _ImagePart(model.eval(), reading)
 
     @torch.inference_mode()
     def encode_windows(self, pixels: np.ndarray) -> WindowOutput:
@@ -66,7 +66,7 @@ def pair(config: ModelConfig, reading: Reading) -> tuple[Segmenter, OnnxSegmente
         reading=reading,
         weights="",
     )
-    without_torch = OnnxSegmenter(SameNetworks(model, reading.patch_share), description)
+    without_torch = OnnxSegmenter(SameNetworks(model, reading), description)
     return Segmenter(model, InferenceConfig(**vars(reading))), without_torch
 
 
@@ -97,10 +97,12 @@ def test_masks_and_scores_are_the_torch_segmenters(segmenters, classes, choices)
 
 
 @pytest.mark.parametrize("choices", [{"flip": True}, {"background": True, "threshold": 0.3}])
-def test_patches_that_answer_for_themselves_are_alike_too(choices):
+@pytest.mark.parametrize("affinity", [0.0, 0.1])
+def test_patches_that_answer_for_themselves_are_alike_too(choices, affinity):
     config = tiny_model_config()
     image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
-    both = pair(replace(config, image=image), replace(READING, patch_share=0.6))
+    reading = replace(READING, patch_share=0.6, patch_affinity=affinity)
+    both = pair(replace(config, image=image), reading)
     assert_alike(*both, CLASSES, choices)
 
 
