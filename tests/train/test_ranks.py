@@ -69,8 +69,12 @@ def ranks_of(process: subprocess.Popen) -> list[int]:
     ]
 
 
-def struck(line: list[str], out: Path, number: int, *, everybody: bool = False) -> str:
+def struck(
+    line: list[str], out: Path, number: int, *, everybody: bool = False, checkpoints: int = 0
+) -> str:
     """Start ranks, and send a signal to rank 1, or to all and their parent, at a random step.
+
+    Not before there are as many checkpoints as asked for.
 
     Returns:
         What the parent says; it ends with exit code 2, and no rank outlives it.
@@ -78,7 +82,11 @@ def struck(line: list[str], out: Path, number: int, *, everybody: bool = False) 
     step = _last(out) + random.choice((1, 2, 3))
     deadline = time.monotonic() + 300
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
-        while len(ranks_of(process)) < 2 or _last(out) < step:
+        while (
+            len(ranks_of(process)) < 2
+            or _last(out) < step
+            or len(list_checkpoints(out)) < checkpoints
+        ):
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.05)
@@ -144,7 +152,7 @@ def test_killed_or_hung_at_any_moment_a_run_ends_as_if_nothing_had_happened(
     assert f"pgseg train --resume {out} --nproc 2" in err
     again = command("--resume", out, "--nproc", 2)
     struck(again, out, signal.SIGKILL, everybody=True)
-    err = struck([*again, "--timeout", "15"], out, signal.SIGSTOP)
+    err = struck([*again, "--timeout", "15"], out, signal.SIGSTOP, checkpoints=2)
     assert "did not answer within 15 s" in err
     steps = curve(out)
     assert len(steps) > 2
