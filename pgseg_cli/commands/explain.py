@@ -70,7 +70,7 @@ def explain(
         )
         for each in reasons
     ]
-    columns = ("class", "its best group became", "share", "place", "best score")
+    columns = ("class", "its best region became", "share", "place", "best score")
     print_table(photo.name, columns, rows, text=2)
     for each in reasons:
         say(f"{each.name}: {each.reason}" + (f". Try {each.advice}" if each.advice else ""))

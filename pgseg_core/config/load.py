@@ -155,7 +155,8 @@ def _explain(error: ValidationError, origin: str) -> ConfigError:
             f"{origin}: unknown option '{fault.key}'",
             hint=f"Did you mean {nearest}?" if nearest else "",
         )
-    return ConfigError(f"{origin}: {fault.key}: {fault.sentence}")
+    place = f"{origin}: {fault.key}" if fault.key else origin  # of options together, no key
+    return ConfigError(f"{place}: {fault.sentence}")
 
 
 def _known_keys() -> list[str]:

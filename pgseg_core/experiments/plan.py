@@ -229,7 +229,8 @@ def _told(path: Path, fault: Fault) -> ConfigError:
             f"{path}: unknown key '{fault.key}'",
             hint=did_you_mean(fault.key.rpartition(".")[2], known, what="Known"),
         )
-    return ConfigError(f"{path}: {fault.key}: {fault.sentence}")
+    place = f"{path}: {fault.key}" if fault.key else str(path)
+    return ConfigError(f"{place}: {fault.sentence}")
 
 
 def _config(path: Path, file: _File, row: str, seed: int, shards: Path) -> Config:

@@ -13,7 +13,7 @@ from pgseg_core.inference.banks import BackgroundBank, ClassBank
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmentation import BACKGROUND
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.inference.windows import GroupField
+from pgseg_core.inference.windows import GroupField, PatchPixels
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ClassReason:
     score: float
     """Its score in the group where it is best."""
     group_share: float
-    """Share of the photo that lies in this group."""
+    """Share of the photo that lies in this group; a patch is one where patches answer alone."""
     winner: str
     """What this group became: the class itself, another, or background."""
     winner_score: float
@@ -95,6 +95,7 @@ def explain_field(
     sizes = field.maps.mean(dim=(1, 2)).reshape(scores.shape[:2])  # (n, g)
     limits = scores.amax(dim=(1, 2)).clamp(max=options.threshold or 0)
     shown = scores.masked_fill((sizes == 0)[..., None], -1)
+    part = "patch" if isinstance(field.pixels, PatchPixels) else "group"
     reasons = []
     for place, name in enumerate(bank.names):
         at = int(shown[..., place].argmax())
@@ -114,7 +115,7 @@ def explain_field(
             winner=BACKGROUND if below or is_word else names[winner],
             winner_score=winner_score,
         )
-        reason, advice = _words(seen, options, rival=names[winner], is_word=is_word)
+        reason, advice = _words(seen, options, part=part, rival=names[winner], is_word=is_word)
         reasons.append(ClassReason(**vars(seen), reason=reason, advice=advice))
     return reasons
 
@@ -134,17 +135,20 @@ class _Seen:
     winner_score: float
 
 
-def _words(seen: _Seen, options: SegmentOptions, *, rival: str, is_word: bool) -> tuple[str, str]:
+def _words(
+    seen: _Seen, options: SegmentOptions, *, part: str, rival: str, is_word: bool
+) -> tuple[str, str]:
     """Return reason and advice.
 
     Args:
         seen: The class's numbers.
         options: How they were asked for.
+        part: What answers: a group, or a patch by itself.
         rival: Class or word that is best in the group where this class is best.
         is_word: Whether that is a background word.
     """
     if seen.share > 0:
-        return f"found, best in a group of {seen.group_share:.1%} of the photo", ""
+        return f"found, best in a {part} of {seen.group_share:.1%} of the photo", ""
     if seen.windows == 0:
         return (
             f"place {seen.rank} of {seen.rivals} for the photo as a whole, and only the best "
@@ -153,25 +157,25 @@ def _words(seen: _Seen, options: SegmentOptions, *, rival: str, is_word: bool) -
         )
     if is_word:
         return (
-            f"its best group ({seen.group_share:.1%} of the photo) is rather {rival}, which is "
+            f"its best {part} ({seen.group_share:.1%} of the photo) is rather {rival}, which is "
             f"background here: {seen.winner_score:.2f} against {seen.score:.2f}",
             f"--background-words without {rival}, or none",
         )
     if rival != seen.name:
         return (
-            f"its best group ({seen.group_share:.1%} of the photo) is rather {rival}: "
+            f"its best {part} ({seen.group_share:.1%} of the photo) is rather {rival}: "
             f"{seen.winner_score:.2f} against {seen.score:.2f}",
             f"without {rival}, or with more wordings for {seen.name} in a file (-c @classes.txt)",
         )
     if seen.winner == BACKGROUND:
         lower = max(0.0, int(seen.score * 100 - 1) / 100)
         return (
-            f"the best class of its group, but {seen.score:.2f} is below the threshold "
+            f"the best class of its {part}, but {seen.score:.2f} is below the threshold "
             f"{options.threshold:g}",
             f"--threshold {lower:g}, or --no-background",
         )
     return (
-        f"best in a group that holds {seen.group_share:.1%} of the photo, where other windows or "
+        f"best in a {part} that holds {seen.group_share:.1%} of the photo, where other windows or "
         "refinement saw something else",
         "--size with a larger number, or --refine none",
     )

@@ -69,8 +69,8 @@ class Assign(nn.Module):
         """Return the averaged values, the soft assignment and the hard one.
 
         The softmax runs over the groups. In training the hard choice is the argmax under Gumbel
-        noise; at test it is the plain argmax. The mean is taken over one patch more than there are,
-        so that a group with few patches stays small.
+        noise, if there is any; at test it is the plain argmax. The mean is taken over one patch
+        more than there are, so that a group with few patches stays small.
         """
         query, key = self.q_proj(groups), self.k_proj(patches)
         logits = einsum(query, key, "b g d, b n d -> b g n").float()
