@@ -15,7 +15,7 @@ step() {
 }
 
 RUN=runs/pgseg-tiny
-PICTURE=data/scenes/eval/images/20000010.png  # with sky, trees, and ground
+PICTURE=data/scenes/eval/images/20000007.png  # a road, and a tree beside it
 
 step data prepare
 if [ -e "$RUN" ]; then # an earlier demo: go on with it, or find it finished
@@ -31,8 +31,8 @@ step viz prototypes "$PICTURE" --weights "$RUN"
 cat <<TEXT
 
 The pictures, in $FOLDER:
-  segmented/20000010_overlay.png   the classes, over the picture
-  20000010_prototypes.png          the groups, and the prototypes they were matched to
+  segmented/20000007_overlay.png   the classes, over the picture
+  20000007_prototypes.png          the groups, and the prototypes they were matched to
 Next (in a checkout, pgseg is .venv/bin/pgseg):
   pgseg segment YOUR_PHOTO.jpg -c "sky,road,tree" --weights $FOLDER/$RUN
   pgseg data prepare YOUR_CAPTIONS.tsv --out shards/ && pgseg train --data shards/
