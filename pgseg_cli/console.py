@@ -59,9 +59,9 @@ def share_text(share: float) -> str:
 
 
 def print_json(values: Any) -> None:
-    """Print data on standard output; bytes of file names that are no text become "?"."""
+    """Print data on standard output; bytes of file names that are no text become escapes."""
     text = json.dumps(values, indent=2, ensure_ascii=False)
-    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 @contextmanager

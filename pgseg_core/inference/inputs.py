@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,8 @@ from pgseg_core.inference.frames import FrameFile, count_frames
 STANDARD_INPUT = "-"
 _MANY_FRAMES = frozenset({".gif", ".tif", ".tiff", ".webp", ".png", ".avif"})
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_RESULT_ENDINGS = ("_coco", "_labelme")
+"""What results add to a photo's name before `.json`, the ending of its numbers."""
 _LONGEST_NAME = 160
 """Bytes of a result's name without its ending; file systems take 255, our endings need some."""
 
@@ -34,6 +36,8 @@ class Photo:
     """Its results' name without an ending, below the output folder; unique in one call."""
     frame: int = 0
     """Which frame of a `FrameFile`."""
+    root: Path | None = None
+    """The folder that was named, or that a named file lies in; None where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class _Found:
     name: str
     place: Path
     """Where its results go, below the output folder, with the file's own ending."""
+    root: Path | None = None
+    """The folder that `place` is below."""
 
 
 def find_photos(inputs: Sequence[str | Path], *, outside: Path | None = None) -> list[Photo]:
@@ -80,9 +86,11 @@ def _expand(value: str) -> list[_Found]:
         return [_Found(value, value, Path(_address_name(value)))]
     path = Path(value)
     if path.is_dir():
-        return [_Found(image, str(image), image.relative_to(path)) for image in list_images(path)]
+        return [
+            _Found(image, str(image), image.relative_to(path), path) for image in list_images(path)
+        ]
     if path.exists():
-        return [_Found(path, str(path), Path(path.name))]
+        return [_Found(path, str(path), Path(path.name), path.parent)]
     if glob.has_magic(value):
         return _matches(value)
     raise DataError(f"{path}: no such image or folder", hint=_nearest(path))
@@ -113,7 +121,7 @@ def _matches(pattern: str) -> list[_Found]:
             f"{pattern}: matches no image",
             hint="Put the pattern between quotes; ** stands for folders: 'photos/**/*.jpg'",
         )
-    return [_Found(image, str(image), image.relative_to(fixed)) for image in images]
+    return [_Found(image, str(image), image.relative_to(fixed), fixed) for image in images]
 
 
 def _nearest(path: Path) -> str:
@@ -140,7 +148,8 @@ def _named(found: Sequence[_Found]) -> list[tuple[_Found, Path]]:
         wanted = {at: choices[at][min(level, len(choices[at]) - 1)] for at in open_}
         counts = Counter(_key(stem) for stem in wanted.values())
         for at, stem in wanted.items():
-            if counts[_key(stem)] == 1 and _key(stem) not in taken:
+            key = _key(stem)
+            if counts[key] == 1 and key not in taken and not _is_result(key, taken | set(counts)):
                 stems[at] = stem
         open_ = [at for at in open_ if stems[at] == Path()]
         taken = {_key(stem) for stem in stems}
@@ -162,6 +171,11 @@ def _key(stem: Path) -> str:
     return str(stem).casefold()  # some file systems hold A.jpg and a.jpg for one
 
 
+def _is_result(key: str, others: Set[str]) -> bool:
+    """Say whether another photo's results would be called like this one's: a_coco.jpg and a.jpg."""
+    return any(key.endswith(end) and key.removesuffix(end) in others for end in _RESULT_ENDINGS)
+
+
 def _short(stem: Path) -> Path:
     """Cut a name that leaves no room for our endings; a digest keeps it apart from others."""
     name = stem.name
@@ -179,7 +193,7 @@ def _frames(one: _Found, stem: Path) -> list[Photo]:
     animated = isinstance(source, bytes) or source.suffix.lower() in _MANY_FRAMES
     count = count_frames(source) if animated else 1
     if count == 1:
-        return [Photo(one.name, source, stem)]
+        return [Photo(one.name, source, stem, root=one.root)]
     frames, digits = FrameFile(source, one.name), len(str(count))
     suffix = one.place.suffix  # a folder beside the file may have the file's bare name
     folder = stem if stem.suffix == suffix else stem.with_name(f"{stem.name}{suffix}")

@@ -13,7 +13,12 @@ from jaxtyping import Bool, Integer
 
 
 def coco_dataset(
-    labels: Integer[np.ndarray, "h w"], names: tuple[str, ...], *, file_name: str, background: bool
+    labels: Integer[np.ndarray, "h w"],
+    names: tuple[str, ...],
+    *,
+    file_name: str,
+    image_root: str,
+    background: bool,
 ) -> dict[str, Any]:
     """Return a photo as a data set of one image: an annotation for each class that is there.
 
@@ -23,7 +28,8 @@ def coco_dataset(
     Args:
         labels: A class index for each pixel.
         names: Class names in the order of the labels.
-        file_name: The photo's.
+        file_name: The photo's, seen from `image_root`.
+        image_root: The photos' folder, seen from the folder that the data set is written to.
         background: Whether class 0 is the background.
     """
     height, width = labels.shape
@@ -44,6 +50,7 @@ def coco_dataset(
                 }
             )
     return {
+        "info": {"image_root": image_root},
         "images": [{"id": 1, "file_name": file_name, "width": width, "height": height}],
         "annotations": annotations,
         "categories": [
@@ -52,10 +59,14 @@ def coco_dataset(
     }
 
 
-def merge_datasets(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def merge_datasets(parts: Iterable[dict[str, Any]], *, image_root: str) -> dict[str, Any]:
     """Put data sets of one image each together, with ids of their own.
 
     Photos with their own class lists share the categories of one name; ids are then counted anew.
+
+    Args:
+        parts: Data sets whose file names are seen from `image_root` already.
+        image_root: The photos' folder, seen from the folder that the result is written to.
     """
     parts = list(parts)
     lists = [[(each["id"], each["name"]) for each in part["categories"]] for part in parts]
@@ -80,7 +91,12 @@ def merge_datasets(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 }
             )
     categories = [{"id": category, "name": name} for name, category in ids.items()]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    return {
+        "info": {"image_root": image_root},
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
 
 
 def encode_rle(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:

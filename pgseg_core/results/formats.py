@@ -11,7 +11,7 @@ from pgseg_core.atomic import whole_file, whole_folder
 from pgseg_core.errors import ConfigError, did_you_mean
 from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.results.coco import coco_dataset
-from pgseg_core.results.names import file_name
+from pgseg_core.results.names import file_name, path_from
 from pgseg_core.results.shapes import geojson, labelme_file
 from pgseg_core.results.writing import write_json
 
@@ -47,9 +47,19 @@ def parse_formats(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _coco(result: Result) -> Path:
-    found = result.segmentation
-    name = result.file.name if result.file else result.stem.name
-    values = coco_dataset(found.labels, found.names, file_name=name, background=found.background)
+    """One photo as a data set; a photo without a file of its own is written beside it."""
+    found, file = result.segmentation, result.file
+    if file is None:
+        file = _path(result, "_photo.png")
+        with whole_file(file) as temporary:
+            result.photo.save(temporary, format="PNG")
+    values = coco_dataset(
+        found.labels,
+        found.names,
+        file_name=file.name,
+        image_root=path_from(result.stem.parent, file.parent),
+        background=found.background,
+    )
     return _json(result, "coco", values)
 
 

@@ -4,6 +4,7 @@ One photo that cannot be read never stops the others; a folder that cannot be wr
 """
 
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from pgseg_core.inference.segmentation import Segmentation
 from pgseg_core.results.coco import merge_datasets
 from pgseg_core.results.files import finished_record, write_result
 from pgseg_core.results.gallery import PICTURES, Entry, keep_thumbnails, write_gallery
+from pgseg_core.results.names import path_from
 from pgseg_core.results.writing import write_json
 
 Segment = Callable[[Iterator[Image.Image]], Iterator[Segmentation]]
@@ -138,7 +140,8 @@ def run_job(
         problems = [error.message for _, error in skipped]
         page = write_gallery(entries, job.out, skipped=problems)
     if "coco" in job.formats and len(photos) > 1:
-        _merge(entries, job.out / ANNOTATIONS)
+        done = [(photo, records[photo.stem]) for photo in photos if photo.stem in records]
+        _merge(done, job.out)
     return Outcome(entries, skipped, resumed, page)
 
 
@@ -188,14 +191,28 @@ def _file(photo: Photo) -> Path | None:
     return photo.source if isinstance(photo.source, Path) else None
 
 
-def _merge(entries: Sequence[Entry], path: Path) -> None:
-    """Put all photos' annotations into one file; images are named by their place in the folder."""
+def _merge(done: Sequence[tuple[Photo, dict[str, Any]]], out: Path) -> None:
+    """Put all photos' annotations into one file.
+
+    Images are named as seen from the folder that was asked for (from the one that holds all, where
+    there were several), as readers of COCO's format look for them; so are those beside the results.
+    """
+    root = _common_root([photo for photo, _ in done]) or out
     parts = []
-    for entry in entries:
-        part = json.loads(Path(entry.record["formats"]["coco"]).read_text("utf-8"))
-        suffix = Path(part["images"][0]["file_name"]).suffix
-        place = entry.stem.relative_to(path.parent)
-        name = place.as_posix() if place.suffix == suffix else f"{place.as_posix()}{suffix}"
-        part["images"][0]["file_name"] = name
+    for photo, record in done:
+        dataset = Path(record["formats"]["coco"])
+        part = json.loads(dataset.read_text("utf-8"))
+        image = part["images"][0]
+        own = _file(photo) or dataset.with_name(image["file_name"])
+        image["file_name"] = path_from(root, own)
         parts.append(part)
-    write_json(path, merge_datasets(parts))
+    write_json(out / ANNOTATIONS, merge_datasets(parts, image_root=path_from(out, root)))
+
+
+def _common_root(photos: Sequence[Photo]) -> Path | None:
+    """Return the folder that holds all folders that were named; None where there is none."""
+    roots = [photo.root.resolve() for photo in photos if photo.root is not None]
+    try:
+        return Path(os.path.commonpath(roots)) if roots else None
+    except ValueError:  # on several drives
+        return None

@@ -1,7 +1,8 @@
-"""File names made of class names, which may hold anything at all."""
+"""Names of files: those made of class names, and how one file names another."""
 
 import os
 import unicodedata
+from pathlib import Path
 
 _LONGEST = 80
 """Bytes of the class's part in a file name."""
@@ -21,6 +22,18 @@ def file_name(index: int, name: str) -> str:
     words = "_".join(filter(None, letters.split("_")))
     cut = os.fsencode(words)[:_LONGEST].decode("utf-8", "ignore")
     return f"{index:03}_{cut}" if cut else f"{index:03}"
+
+
+def path_from(folder: Path, file: Path) -> str:
+    """Return a file's path as seen from a folder; its whole path where there is no way.
+
+    A link is called by its own name.
+    """
+    place = file.parent.resolve() / file.name
+    try:
+        return Path(os.path.relpath(place, folder.resolve())).as_posix()
+    except ValueError:  # another drive
+        return place.as_posix()
 
 
 def _harmless(character: str) -> bool:

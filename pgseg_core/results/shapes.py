@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from pgseg_core.data.images import open_header
 from pgseg_core.inference.segmentation import Segmentation
+from pgseg_core.results.names import path_from
 from pgseg_core.results.polygons import Polygon, Ring, one_ring, trace
 
 _LABELME_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM"})
@@ -32,7 +32,7 @@ def labelme_file(
         file: The photo's own file, if it has one.
         stem: Path of the results without an ending, from where the file is to be found.
     """
-    path = f"{stem.name}.jpg" if file is None else _from(stem.parent, file)
+    path = f"{stem.name}.jpg" if file is None else path_from(stem.parent, file)
     height, width = segmentation.labels.shape
     parts = sorted(_parts(segmentation), key=lambda part: -part[1].area)
     return {
@@ -119,11 +119,3 @@ def _corners(ring: Ring) -> list[list[float]]:
 def _closed(ring: Ring) -> list[list[float]]:
     corners = _corners(ring)
     return [*corners, corners[0]]
-
-
-def _from(folder: Path, file: Path) -> str:
-    """Return a file's path as seen from a folder; its whole path where there is no way."""
-    try:
-        return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive
-        return file.resolve().as_posix()

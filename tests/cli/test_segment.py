@@ -63,16 +63,21 @@ def test_a_folder_with_all_that_can_be_asked(pgseg, here, photos):
     page = (photos / "out/index.html").read_text("utf-8")
     assert "inner%20dir/a_overlay.png" in page
     merged = json.loads((photos / "out/_annotations.coco.json").read_text("utf-8"))
+    frames = [f"out/film.gif/frame_{k}_photo.png" for k in (1, 2, 3)]
     assert sorted(each["file_name"] for each in merged["images"]) == [
-        "a.png", "film.gif/frame_1", "film.gif/frame_2", "film.gif/frame_3",
-        "inner dir/a.webp", "no?text.png", "wide.avif",
+        "a.png", "inner dir/a.webp", "no\udcfftext.png", *frames, "wide.avif",
     ]  # fmt: skip
+    for image in merged["images"]:
+        with Image.open(
+            photos / "out" / merged["info"]["image_root"] / image["file_name"]
+        ) as found:
+            assert found.size == (image["width"], image["height"])
 
     before = masks(photos / "out")
     (photos / "out/wide.json").unlink()
     again = pgseg([*line, "-o", "photos/out", "--resume", "--json"])
     assert again.code == 2
-    assert "5 photos were finished before" in again.words
+    assert "6 photos were finished before" in again.words
     assert len(json.loads(again.out)) == 7
     assert masks(photos / "out") == before
 

@@ -55,6 +55,7 @@ def test_coco_opens_in_pycocotools(written):
         assert (left + width - 1, top + height - 1) == (columns.max(), rows.max())
         assert annotation["area"] == mask.sum()
     assert api.loadImgs(1)[0]["file_name"] == "one.jpg"
+    assert api.dataset["info"]["image_root"] == "../../photos"
 
 
 def test_labelme_polygons_cover_the_regions(written, photo):
@@ -183,10 +184,11 @@ def test_data_sets_of_several_photos_are_merged():
             "categories": [{"id": number, "name": each} for number, each in categories],
         }
 
-    same = merge_datasets([part("a", (1, "sky"), (2, "road")), part("b", (1, "sky"), (2, "road"))])
+    lists = [part("a", (1, "sky"), (2, "road")), part("b", (1, "sky"), (2, "road"))]
+    same = merge_datasets(lists, image_root=".")
     assert [each["id"] for each in same["categories"]] == [1, 2]
     assert [(a["id"], a["image_id"]) for a in same["annotations"]] == [(1, 1), (2, 2)]
-    own = merge_datasets([part("a", (0, "dog"), (1, "cat")), part("b", (0, "cat"))])
+    own = merge_datasets([part("a", (0, "dog"), (1, "cat")), part("b", (0, "cat"))], image_root=".")
     assert own["categories"] == [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     assert [each["category_id"] for each in own["annotations"]] == [1, 2]
 
