@@ -1,10 +1,35 @@
 """What the shell may complete: names of weights, lists, formats. Reads folder names, no more."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 FORMATS = ("coco", "labelme", "geojson", "npz", "png")
 TEMPLATES = ("simple", "subset", "full")
+TASKS = ("segmentation", "retrieval", "classification")
+DATASETS = (
+    "voc12", "voc20", "context59", "context60", "coco-object", "coco-stuff", "ade20k",
+    "cityscapes", "camvid", "lvis", "imagenet-s", "folder", "scenes",
+)  # fmt: skip
+PROTOCOLS = ("groupvit", "sclip", "tcl")
+BASELINES = ("background", "frequent", "random-classes", "best-class", "random-groups")
+PRESETS = ("groupvit-tiny", "groupvit-vits16", "pgseg-lite0", "pgseg-tiny", "pgseg-vits16")
 """Names that live beside heavy imports elsewhere; a test holds them together."""
+
+Complete = Callable[[str], Iterator[str]]
+
+
+def complete_from(*names: str) -> Complete:
+    """Return what completes one of some names."""
+    return lambda incomplete: (name for name in names if name.startswith(incomplete))
+
+
+def complete_list(*names: str) -> Complete:
+    """Return what completes the last of several names between commas."""
+
+    def complete(incomplete: str) -> Iterator[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return (f"{before}{comma}{name}" for name in names if name.startswith(last))
+
+    return complete
 
 
 def complete_weights(incomplete: str) -> Iterator[str]:
@@ -29,12 +54,6 @@ def complete_background_words(incomplete: str) -> Iterator[str]:
     return (name for name in (*BACKGROUND_LISTS, "none") if name.startswith(incomplete))
 
 
-def complete_formats(incomplete: str) -> Iterator[str]:
-    """Complete the last of several formats between commas."""
-    before, comma, last = incomplete.rpartition(",")
-    return (f"{before}{comma}{name}" for name in FORMATS if name.startswith(last))
-
-
 def complete_refinements(incomplete: str) -> Iterator[str]:
     """Complete names of refinements."""
     from pgseg_core.inference.refinements import REFINEMENTS
@@ -47,8 +66,3 @@ def complete_engines(incomplete: str) -> Iterator[str]:
     from pgseg_cli.engines import ENGINES
 
     return (name for name in ENGINES if name.startswith(incomplete))
-
-
-def complete_templates(incomplete: str) -> Iterator[str]:
-    """Complete names of built-in template sets."""
-    return (name for name in TEMPLATES if name.startswith(incomplete))

@@ -55,9 +55,9 @@ def measure(wanted: Wanted, place: Place) -> None:
     Raises:
         PgsegError: The options contradict each other, or something is missing or damaged.
     """
-    if wanted.task not in _TASKS:
-        raise ConfigError(f"no task called '{wanted.task}'", hint=did_you_mean(wanted.task, _TASKS))
-    values = _TASKS[wanted.task](wanted, place)
+    if wanted.task not in TASKS:
+        raise ConfigError(f"no task called '{wanted.task}'", hint=did_you_mean(wanted.task, TASKS))
+    values = TASKS[wanted.task](wanted, place)
     if wanted.json and place.comm.rank == 0:
         print_json(values[0] if len(values) == 1 else values)
 
@@ -240,7 +240,7 @@ def _own_folder(folder: Path, images: SegmentationSet, sets: Sequence[Segmentati
     return folder if len(sets) == 1 else folder / images.name
 
 
-_TASKS: Mapping[str, Callable[[Wanted, Place], list[Any]]] = {
+TASKS: Mapping[str, Callable[[Wanted, Place], list[Any]]] = {
     "segmentation": _segmentation,
     "retrieval": measure_retrieval,
     "classification": measure_classification,

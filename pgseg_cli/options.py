@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from pgseg_cli.completion import (
+    TEMPLATES,
     complete_background_words,
+    complete_from,
     complete_refinements,
-    complete_templates,
     complete_vocabularies,
     complete_weights,
 )
@@ -107,7 +108,7 @@ Templates = Annotated[
     typer.Option(
         "--templates",
         help="Prompt templates: simple, subset, full, or a text file.",
-        autocompletion=complete_templates,
+        autocompletion=complete_from(*TEMPLATES),
     ),
 ]
 Unlabelled = Annotated[

@@ -7,7 +7,8 @@ import base64
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -114,9 +115,15 @@ def sixel(image: "Image.Image") -> str:
                 sum((row[column] == colour) << at for at, row in enumerate(band))
                 for column in range(width)
             )
-            parts.append(f"#{colour}{''.join(chr(63 + value) for value in bits)}$")
+            parts.append(f"#{colour}{_runs(chr(63 + value) for value in bits)}$")
         parts.append("-")
     return "".join([*parts, "\x1b\\"])
+
+
+def _runs(letters: Iterable[str]) -> str:
+    """Shorten sixels: `!12?` for twelve times the same."""
+    counted = ((letter, len(list(same))) for letter, same in groupby(letters))
+    return "".join(f"!{many}{letter}" if many > 3 else letter * many for letter, many in counted)
 
 
 def _encoded(image: "Image.Image") -> str:

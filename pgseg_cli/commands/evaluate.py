@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from pgseg_cli.completion import complete_background_words
+from pgseg_cli.completion import (
+    BASELINES,
+    DATASETS,
+    PROTOCOLS,
+    TASKS,
+    TEMPLATES,
+    complete_background_words,
+    complete_from,
+    complete_list,
+    complete_refinements,
+)
 from pgseg_cli.console import print_json, print_table, say
 from pgseg_cli.options import Device, Json, Unlabelled, Weights
 
@@ -21,6 +31,7 @@ def evaluate(
             "--task",
             help="segmentation; retrieval of images and captions in shards; or zero-shot "
             "classification of CLASS/*.jpg folders or shards.",
+            autocompletion=complete_from(*TASKS),
         ),
     ] = "segmentation",
     weights: Weights = None,
@@ -31,6 +42,7 @@ def evaluate(
             help="voc12, voc20, context59, context60, coco-object, coco-stuff, ade20k, cityscapes, "
             "camvid, lvis, imagenet-s, folder (images/, masks/, classes.txt) or scenes. Several: "
             "repeat it, or put commas between. Default: scenes.",
+            autocompletion=complete_list(*DATASETS),
         ),
     ] = None,
     data_root: Annotated[
@@ -42,7 +54,12 @@ def evaluate(
         ),
     ] = None,
     protocol: Annotated[
-        str, typer.Option("--protocol", help="The protocol to follow: groupvit, tcl or sclip.")
+        str,
+        typer.Option(
+            "--protocol",
+            help="The protocol to follow: groupvit, tcl or sclip.",
+            autocompletion=complete_from(*PROTOCOLS),
+        ),
     ] = "groupvit",
     system: Annotated[
         str | None,
@@ -84,13 +101,17 @@ def evaluate(
     templates: Annotated[
         str | None,
         typer.Option(
-            "--templates", help="Instead of the protocol's: simple, subset, full, or a text file."
+            "--templates",
+            help="Instead of the protocol's: simple, subset, full, or a text file.",
+            autocompletion=complete_from(*TEMPLATES),
         ),
     ] = None,
     refine: Annotated[
         str,
         typer.Option(
-            "--refine", help="none, or pamr or crf: masks follow the image's edges (slower)."
+            "--refine",
+            help="none, or pamr or crf: masks follow the image's edges (slower).",
+            autocompletion=complete_refinements,
         ),
     ] = "none",
     unlabelled: Unlabelled = None,
@@ -127,6 +148,7 @@ def evaluate(
             "--baseline",
             help="Measure a trivial answer instead of weights: background, frequent, "
             "random-classes, best-class or random-groups.",
+            autocompletion=complete_from(*BASELINES),
         ),
     ] = None,
     split: Annotated[

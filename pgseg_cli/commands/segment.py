@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgseg_cli.commands.asking import ask
-from pgseg_cli.completion import complete_engines, complete_formats
+from pgseg_cli.completion import FORMATS, complete_engines, complete_list
 from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say, share_text
 from pgseg_cli.engines import load_segmenter
 from pgseg_cli.options import (
@@ -34,6 +34,9 @@ from pgseg_cli.preview import show_preview
 if TYPE_CHECKING:
     from pgseg_core.results.job import Outcome
 
+_LONG_LIST = 24
+"""Of more classes than this, the terminal lists those that were found."""
+
 
 def segment(
     images: Annotated[
@@ -58,7 +61,7 @@ def segment(
             "-f",
             help="Further files, between commas: coco, labelme, geojson, npz (scores), png (one "
             "transparent picture a class).",
-            autocompletion=complete_formats,
+            autocompletion=complete_list(*FORMATS),
         ),
     ] = None,
     background: Background = False,
@@ -150,8 +153,8 @@ def _show(done: "Outcome", out: Path) -> None:
         return
     if done.resumed:
         say(f"{done.resumed} photos were finished before")
-    print_table(
-        f"{len(records)} photos in {out}",
+    _print_classes(
+        f"{'1 photo' if len(records) == 1 else f'{len(records)} photos'} in {out}",
         ("class", "photos", "mean share", "mean score"),
         _summary(records),
     )
@@ -160,15 +163,23 @@ def _show(done: "Outcome", out: Path) -> None:
 
 def _show_one(record: dict[str, Any]) -> None:
     rows = [
-        (entry["name"], share_text(entry["share"]), f"{entry['score']:.2f}")
+        (entry["name"], share_text(entry["share"]), f"{entry['score']:.2f}", entry["pixels"])
         for entry in record["classes"]
     ]
-    print_table(record["image"], ("class", "share", "score"), rows)
+    _print_classes(record["image"], ("class", "share", "score"), rows)
     files = [record["overlay"], record["mask"], *record.get("formats", {}).values()]
     say("   ".join(files))
 
 
-def _summary(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+def _print_classes(title: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Print a table of classes, whose rows end in their pixels: of a long list, what was found."""
+    shown = [row for row in rows if row[-1]] if len(rows) > _LONG_LIST else rows
+    print_table(title, columns, [row[:-1] for row in shown])
+    if len(shown) < len(rows):
+        say(f"{len(rows) - len(shown)} other classes were not found")
+
+
+def _summary(records: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Sum up each class over the photos, those found most often first."""
     found: dict[str, list[dict[str, Any]]] = {}
     for record in records:
@@ -183,6 +194,7 @@ def _summary(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str
             str(len(entries)),
             share_text(sum(entry["share"] for entry in entries) / len(records)),
             f"{sum(entry['score'] for entry in entries) / len(entries):.2f}" if entries else "",
+            sum(entry["pixels"] for entry in entries),
         )
         for name, entries in order
     ]

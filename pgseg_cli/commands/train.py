@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgseg_cli.completion import PRESETS, complete_from
 from pgseg_cli.console import messages, next_step, progress_bar, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 def train(
     preset: Annotated[
         str,
-        typer.Option("--preset", "-p", help="A preset's name, or a YAML file of options."),
+        typer.Option(
+            "--preset",
+            "-p",
+            help="A preset's name, or a YAML file of options.",
+            autocompletion=complete_from(*PRESETS),
+        ),
     ] = "pgseg-tiny",
     data: Annotated[
         str | None,

@@ -69,6 +69,8 @@ def test_sixels_draw_the_picture():
         for number, *values in re.findall(r"#(\d+);2;(\d+);(\d+);(\d+)", body)
     }
     drawn = np.zeros((18, 9, 3), dtype=int)
+    assert "!9" in sixel(Image.new("RGB", (9, 6)))
+    body = re.sub(r"!(\d+)(.)", lambda found: int(found[1]) * found[2], body)
     bands = re.sub(r"#\d+;2;\d+;\d+;\d+", "", body.split("14", 1)[1]).split("-")[:-1]
     for top, band in enumerate(bands):
         for number, bits in re.findall(r"#(\d+)([?-~]*)\$", band):

@@ -198,7 +198,22 @@ def test_models_are_listed_and_found_by_name(pgseg, here, tmp_path, monkeypatch)
     assert "card.json cannot be read" in pgseg("models").words
 
 
+def test_of_a_long_list_the_terminal_shows_what_was_found(pgseg, here, photos):
+    (here / "many.txt").write_text("\n".join(f"thing {number}" for number in range(40)))
+    shown = pgseg("segment photos/a.png -c @many.txt -o out").words
+    found = [
+        each for each in json.loads(Path("out/a.json").read_text())["classes"] if each["pixels"]
+    ]
+    assert f"{40 - len(found)} other classes were not found" in shown
+    assert shown.count("thing ") == len(found)
+
+
 def test_what_the_shell_completes_is_what_there_is():
+    from pgseg_cli.measuring import TASKS
+    from pgseg_core.config.load import preset_names
+    from pgseg_core.data.segmentation.benchmarks import SEGMENTATION_SETS
+    from pgseg_core.evaluation.baselines import BASELINES
+    from pgseg_core.evaluation.protocols.protocol import protocol_names
     from pgseg_core.inference.refine import REFINE
     from pgseg_core.inference.refinements import REFINEMENTS
     from pgseg_core.results.formats import FORMATS
@@ -207,7 +222,13 @@ def test_what_the_shell_completes_is_what_there_is():
     assert tuple(FORMATS) == completion.FORMATS
     assert tuple(REFINE) == REFINEMENTS == tuple(completion.complete_refinements(""))
     assert completion.TEMPLATES == BUILTIN_TEMPLATES
-    assert list(completion.complete_formats("coco,g")) == ["coco,geojson"]
+    assert tuple(TASKS) == completion.TASKS
+    assert set(completion.DATASETS) == {*SEGMENTATION_SETS, "scenes"}
+    assert list(completion.PROTOCOLS) == protocol_names()
+    assert completion.BASELINES == BASELINES
+    assert list(completion.PRESETS) == preset_names()
+    assert list(completion.complete_list(*FORMATS)("coco,g")) == ["coco,geojson"]
+    assert list(completion.complete_from(*completion.PROTOCOLS)("s")) == ["sclip"]
     assert "voc12" in completion.complete_vocabularies("voc")
 
 

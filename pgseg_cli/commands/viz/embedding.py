@@ -17,6 +17,7 @@ from pgseg_cli.commands.viz.options import (
     Stage,
     Width,
 )
+from pgseg_cli.completion import complete_from
 from pgseg_cli.console import say
 from pgseg_cli.options import Device
 
@@ -29,7 +30,12 @@ def embedding(
     data_root: DataRoot = None,
     images: Images = None,
     method: Annotated[
-        str, typer.Option("--method", help="tsne (needs scikit-learn) or pca.")
+        str,
+        typer.Option(
+            "--method",
+            help="tsne (needs scikit-learn) or pca.",
+            autocompletion=complete_from("tsne", "pca"),
+        ),
     ] = "tsne",
     out: Out = None,
     stage: Stage = None,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pgseg_cli.completion import DATASETS, complete_from
+
 Photos = Annotated[
     list[str] | None,
     typer.Argument(
@@ -60,6 +62,7 @@ Dataset = Annotated[
         "--dataset",
         help="Take photos and ground truth from a set that pgseg eval knows: scenes, voc12, "
         "coco-object, folder, ...",
+        autocompletion=complete_from(*DATASETS),
     ),
 ]
 DataRoot = Annotated[
