@@ -48,7 +48,7 @@ def load_models(
     loaded = [Segmenter.load(place, device=device) for place in places]
     for segmenter in loaded:
         say(f"weights: {weights_name(segmenter.origin)}")
-    called = given or [_folder_name(segmenter.origin) for segmenter in loaded]
+    called = given or distinct_names([_folder(segmenter.origin) for segmenter in loaded])
     return [NamedModel(*pair) for pair in zip(called, loaded, strict=True)]
 
 
@@ -180,9 +180,16 @@ def save_all(figures: Iterator[tuple[Path, Figure]]) -> None:
         say(f"figure: {path}")
 
 
-def _folder_name(origin: str) -> str:
-    """Return a run's name from the path of one of its checkpoints."""
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Call folders by as much of their paths' ends as tells them apart; the same folder alike."""
+    parts = [folder.resolve().parts for folder in folders]
+    count = 1
+    while len({one[-count:] for one in parts}) < len(set(parts)):
+        count += 1
+    return [Path(*one[-count:]).as_posix() for one in parts]
+
+
+def _folder(origin: str) -> Path:
+    """Return a run's folder from the path of one of its checkpoints."""
     path = Path(origin)
-    if path.parent.name == "checkpoints":
-        path = path.parent.parent
-    return path.resolve().name
+    return path.parent.parent if path.parent.name == "checkpoints" else path

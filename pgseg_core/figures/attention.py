@@ -44,7 +44,7 @@ def draw_group_attention(seen: Probe, number: int, *, width: float = TWO_COLUMNS
         rows.append(_heat_row(seen, pixels, (tokens @ onto)[groups], f"block {index + 1}"))
     cross = stage.pre_assign.weights().mean(dim=0)
     rows.append(_heat_row(seen, pixels, (cross @ onto)[groups], "pre-assign"))
-    rows.append(_heat_row(seen, pixels, (stage.soft @ onto)[groups], "assignment"))
+    rows.append(_heat_row(seen, pixels, (stage.soft @ onto)[groups], "assign"))
     key = Key(heat=("share, each map on its own scale", "0", "most"))
     headings = [f"Group {group}" for group in groups]
     columns = 8 if width >= 5 else 4

@@ -36,7 +36,20 @@ _TITLES = {
     "lr": "learning rate",
     "grad_norm": "gradient norm",
     "images_per_second": "images / s",
+    "images_per_second_per_device": "images / s, device",
     "data_share": "waiting for data",
+    "memory_gib": "memory, GiB",
+    "clipped": "steps clipped",
+    "skipped": "steps skipped",
+}
+_DIAGNOSTIC = re.compile(
+    r".*_pairs|grad_(?!norm$).*|drift_.*|images_per_second_per_device|memory_gib|clipped|skipped"
+)
+"""Numbers that explain a run rather than show it; drawn on request."""
+_SHORT = {
+    "multi_label": "multi-label",
+    "group_info_nce": "groups",
+    "group_multi_label": "groups, m.-l.",
 }
 _LAST = ("lr", "grad_norm", "images_per_second", "data_share")
 _LOGARITHMIC = frozenset({"grad_norm"})
@@ -51,14 +64,18 @@ _CHART, _BAND, _GAP = 0.95, 0.42, 0.36  # inches: height, room for words, betwee
 Log = Sequence[Mapping[str, Any]]
 
 
-def draw_training(runs: Sequence[tuple[str, Log]], *, width: float = TWO_COLUMNS) -> Figure:
-    """Draw every number of the logs against the epoch, one small chart each, runs on top.
+def draw_training(
+    runs: Sequence[tuple[str, Log]], *, width: float = TWO_COLUMNS, everything: bool = False
+) -> Figure:
+    """Draw the numbers of the logs against the epoch, one small chart each, runs on top.
 
     The pale line is what was logged, the dark one its running mean.
 
     Args:
         runs: Name of each run and the lines of its log.
         width: Of the figure, in inches.
+        everything: Whether numbers that explain a run are drawn as well: each term's gradient,
+            the weights' drift, memory, ...
 
     Raises:
         DataError: A log has no line to draw.
@@ -70,6 +87,8 @@ def draw_training(runs: Sequence[tuple[str, Log]], *, width: float = TWO_COLUMNS
                 hint="Wait for the first one (train.log_every steps), or name another run.",
             )
     quantities = _quantities([log for _, log in runs])
+    if not everything:
+        quantities = [name for name in quantities if not _DIAGNOSTIC.fullmatch(name)]
     columns = 4 if width >= 5 else 2
     rows = -(-len(quantities) // columns)
     key = Key(names=[(palette()[i], name) for i, (name, _) in enumerate(runs)])
@@ -108,6 +127,10 @@ def _title(quantity: str) -> str:
     """Call a number of the log what the paper calls it."""
     if quantity.endswith("_kept"):
         return f"pairs kept, {_title(quantity.removesuffix('_kept'))}"
+    if quantity.endswith("_pairs"):
+        return f"pairs, {_title(quantity.removesuffix('_pairs'))}"
+    if quantity not in _TITLES and quantity.startswith("grad_"):
+        return f"gradient, {_SHORT.get(quantity[5:]) or _title(quantity[5:])}"
     stage = re.fullmatch(r"i_npr_(\d+)", quantity)
     if stage:
         return f"I-NPR, stage {stage[1]}"

@@ -1,9 +1,12 @@
 """`pgseg viz`, as typed: every figure, in every format, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from pgseg_cli.drawing import distinct_names
 from tests.cli.test_bad_input import assert_refused, photo
 
 SET = "data/scenes/eval/images"
@@ -59,6 +62,14 @@ def test_group_masks_are_what_eval_and_compare_read(pgseg, here):
         assert mask.size == (40, 30)
         assert np.asarray(mask).max() < 8
     assert pgseg("viz compare a.png --masks masks_stage1").code == 0
+
+
+def test_models_and_runs_of_one_name_are_told_apart():
+    runs = [Path("/a/runs/x"), Path("/b/runs/x"), Path("/b/runs/y")]
+    assert distinct_names(runs[1:]) == ["x", "y"]
+    assert distinct_names(runs) == ["a/runs/x", "b/runs/x", "b/runs/y"]
+    assert distinct_names([runs[0], runs[0]]) == ["x", "x"]
+    assert distinct_names([Path("/x"), Path("/a/x")]) == ["/x", "a/x"]
 
 
 @pytest.mark.parametrize(

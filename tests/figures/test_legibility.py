@@ -80,10 +80,18 @@ def compare(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
 def training(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
     log = [
         {"step": 10 * i, "epoch": i / 7, "loss": 14 - i, "i_npr_1_kept": 0.9, "lr": 1e-4 * i,
-         "grad_norm": 10.0 * i, "images_per_second": 1200.0, "a_term_nobody_knew": 1e-7}
+         "grad_norm": 10.0 * i, "images_per_second": 1200.0, "images_per_second_per_device": 600.0,
+         "grad_group_multi_label": 0.1, "drift_image.0": 0.1, "memory_gib": 1.0,
+         "i_npr_1_pairs": 9.0, "a_term_nobody_knew": 1e-7}
         for i in range(1, 9)
     ]  # fmt: skip
-    return draw_training([("runs/a", log), ("one point", log[:1])], width=width)
+    runs = [("runs/a", log), ("one point", log[:1])]
+    short = [axes.get_title(loc="right") for axes in draw_training(runs, width=width).axes]
+    figure = draw_training(runs, width=width, everything=True)
+    told = [axes.get_title(loc="right") for axes in figure.axes]
+    more = {"gradient, groups, m.-l.", "drift image.0", "memory, GiB", "pairs, I-NPR, stage 1"}
+    assert set(told) - set(short) == more | {"images / s, device"}
+    return figure
 
 
 def attention(segmenter: Segmenter, seen: Probe, width: float) -> Figure:

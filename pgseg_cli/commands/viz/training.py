@@ -15,12 +15,19 @@ def training(
             help="Run folders. Default: the newest run under runs/.", show_default=False
         ),
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Draw every number of the logs: each term's gradient, weights' drift, memory, ...",
+        ),
+    ] = False,
     out: Out = None,
     width: Width = 6.9,
     suffix: Format = "png",
 ) -> None:
     """Draw the curves of one run, or of several on top of each other."""
-    from pgseg_cli.drawing import figure_path, newest_run, save_all
+    from pgseg_cli.drawing import distinct_names, figure_path, newest_run, save_all
     from pgseg_core.figures.training import draw_training
     from pgseg_core.train.run_folder import RunFolder
 
@@ -29,7 +36,9 @@ def training(
     for folder in folders:
         run = RunFolder(folder)
         run.config()  # says that there is no run
-        logs.append((folder.resolve().name, run.read_log()))
-    name = "-".join(name for name, _ in logs) if len(logs) < 4 else "runs"
+        logs.append(run.read_log())
+    ends = dict.fromkeys(folder.resolve().name for folder in folders)
+    name = "-".join(ends) if len(ends) < 4 else "runs"
+    named = list(zip(distinct_names(folders), logs, strict=True))
     path = figure_path(out, "training", name, several=False, suffix=suffix)
-    save_all(iter([(path, draw_training(logs, width=width))]))
+    save_all(iter([(path, draw_training(named, width=width, everything=everything))]))
