@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 from PIL import Image
 
 from pgseg_core.atomic import whole_file, whole_folder
@@ -14,6 +15,9 @@ from pgseg_core.results.coco import coco_dataset
 from pgseg_core.results.names import file_name, path_from
 from pgseg_core.results.shapes import geojson, labelme_file
 from pgseg_core.results.writing import write_json
+
+_BAND = 256
+"""Rows of a photo that are cut out at once."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,20 @@ def _cutouts(result: Result) -> Path:
     with whole_folder(folder) as inside:
         for label, name in enumerate(found.names):
             if found.pixels[label]:
-                cut = result.photo.copy()
-                cut.putalpha(Image.fromarray((found.labels == label).astype(np.uint8) * 255))
+                cut = _cutout(result.photo, found.labels == label)
                 cut.save(inside / f"{file_name(label, name)}.png")
     return folder
+
+
+def _cutout(photo: Image.Image, mask: Bool[np.ndarray, "h w"]) -> Image.Image:
+    """Return a photo where a mask is, in bands: a large photo is not held a third time."""
+    cut = Image.new("RGBA", photo.size)
+    for top in range(0, photo.height, _BAND):
+        bottom = min(top + _BAND, photo.height)
+        seen = Image.fromarray(mask[top:bottom].astype(np.uint8) * 255)
+        band = photo.crop((0, top, photo.width, bottom)).convert("RGBA")
+        cut.paste(band, (0, top), seen)
+    return cut
 
 
 def _path(result: Result, ending: str) -> Path:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from pycocotools.coco import COCO
 
 from pgseg_core.errors import ConfigError
+from pgseg_core.results import formats
 from pgseg_core.results.coco import encode_rle, merge_datasets
 from pgseg_core.results.files import finished_record, write_result
 from pgseg_core.results.formats import FORMATS, parse_formats
@@ -25,7 +26,8 @@ NAMES = ("background", "sky, blue", "a/b\\..", "🦊 אבג")
 
 
 @pytest.fixture
-def written(tmp_path, photo):
+def written(tmp_path, photo, monkeypatch):
+    monkeypatch.setattr(formats, "_BAND", 16)  # a large photo is cut out in bands
     found = labelled(blobs(), NAMES, background=True)
     (tmp_path / "photos").mkdir()
     file = tmp_path / "photos" / "one.jpg"
@@ -140,9 +142,7 @@ def test_scores_enlarged_give_the_mask(written):
     np.testing.assert_array_equal(enlarged.argmax(0).numpy(), found.labels)
 
 
-def test_cutouts_are_the_photo_where_the_class_is(written, photo, tmp_path):
-    from pathlib import Path
-
+def test_cutouts_are_the_photo_where_the_class_is(written, photo):
     found, record = written
     folder = Path(record["formats"]["png"])
     files = sorted(folder.iterdir())
@@ -152,8 +152,9 @@ def test_cutouts_are_the_photo_where_the_class_is(written, photo, tmp_path):
     for label, file in enumerate(files):
         with Image.open(file) as cut:
             pixels = np.asarray(cut)
-        np.testing.assert_array_equal(pixels[..., 3] == 255, found.labels == label)
-        np.testing.assert_array_equal(pixels[..., :3], np.asarray(photo))
+        seen = (found.labels == label)[..., None]
+        np.testing.assert_array_equal(pixels[..., 3:], seen * 255)
+        np.testing.assert_array_equal(pixels[..., :3], np.asarray(photo) * seen)
 
 
 def test_nothing_is_written_beside_the_folder(written, tmp_path):
