@@ -80,7 +80,8 @@ def draw(wanted: Comparison) -> None:
     """
     if wanted.palette not in PALETTES:
         raise ConfigError(
-            f"--palette {wanted.palette}", hint=did_you_mean(wanted.palette, PALETTES)
+            f"--palette: no palette called '{wanted.palette}'",
+            hint=did_you_mean(wanted.palette, PALETTES),
         )
     folders = [_mask_folder(text) for text in wanted.masks]
     shown = _of_photos(wanted) if wanted.dataset is None else _of_set(wanted, wanted.dataset)

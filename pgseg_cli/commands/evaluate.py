@@ -220,6 +220,10 @@ def evaluate(
 def compare(
     a: Annotated[Path, typer.Argument(help="report.json of one system, or its folder.")],
     b: Annotated[Path, typer.Argument(help="The same of the other.")],
+    across_protocols: Annotated[
+        bool,
+        typer.Option("--across-protocols", help="Compare reports of different protocols."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compare two reports of the same images: per class, and whether B is really better."""
@@ -228,7 +232,7 @@ def compare(
     from pgseg_core.evaluation.compare import compare_reports, read_report
     from pgseg_core.evaluation.report import interval_text, percent, without_nan
 
-    found = compare_reports(read_report(a), read_report(b))
+    found = compare_reports(read_report(a), read_report(b), across_protocols=across_protocols)
     rows = [
         (name, percent(first), percent(second), percent(second - first))
         for name, (first, second) in zip(found.a.class_names, found.iou, strict=True)

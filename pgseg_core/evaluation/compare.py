@@ -1,6 +1,5 @@
 """Two reports of the same images, side by side: is B really better than A?"""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.report import ImageCounts
+from pgseg_core.evaluation.report import NO_PROTOCOL, ImageCounts
 from pgseg_core.evaluation.sweep import Sweep
 from pgseg_core.evaluation.uncertainty import Counts, PairedTest, class_ious, paired_test
 
@@ -68,11 +67,18 @@ def read_report(path: Path) -> MeasuredReport:
         ) from error
 
 
-def compare_reports(a: MeasuredReport, b: MeasuredReport) -> Comparison:
+def compare_reports(
+    a: MeasuredReport, b: MeasuredReport, *, across_protocols: bool = False
+) -> Comparison:
     """Compare two reports of the same images and classes.
 
+    Args:
+        a: One.
+        b: The other.
+        across_protocols: Whether they may follow different protocols.
+
     Raises:
-        DataError: Their classes, images or ground truth differ; says where.
+        DataError: Their classes, images, ground truth or protocols differ; says where.
     """
     if a.class_names != b.class_names:
         raise DataError(
@@ -88,6 +94,13 @@ def compare_reports(a: MeasuredReport, b: MeasuredReport) -> Comparison:
             f"the reports are about different images ({len(names[0])} and {len(names[1])})"
             + example,
             hint="Measure both on the same images, with the same --limit.",
+        )
+    protocols = [report.protocol.partition(" (")[0] for report in (a, b)]
+    if protocols[0] != protocols[1] and NO_PROTOCOL not in protocols and not across_protocols:
+        raise DataError(
+            f"the reports follow different protocols ({protocols[0]} and {protocols[1]}): a "
+            "difference between them would not be the models' alone",
+            hint="Measure both with the same --protocol, or compare protocols: --across-protocols",
         )
     counts = [dense_counts(report) for report in (a, b)]
     for image, first, second in zip(names[0], counts[0][:, 1], counts[1][:, 1], strict=True):
@@ -116,6 +129,12 @@ def dense_counts(report: MeasuredReport) -> Counts:
     return counts
 
 
+def _shown(value: str | float | tuple[str, ...] | None) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
 def _differences(a: MeasuredReport, b: MeasuredReport) -> tuple[str, ...]:
     pairs = {
         "protocol": (a.protocol, b.protocol),
@@ -126,7 +145,7 @@ def _differences(a: MeasuredReport, b: MeasuredReport) -> tuple[str, ...]:
         "background words": (a.background_words, b.background_words),
     }
     return tuple(
-        f"{name}: {json.dumps(first)} and {json.dumps(second)}"
+        f"{name}: {_shown(first)} and {_shown(second)}"
         for name, (first, second) in pairs.items()
         if first != second
     )

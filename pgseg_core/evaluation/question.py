@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgseg_core.data.segmentation import BACKGROUND, SegmentationSet
-from pgseg_core.errors import ConfigError, DataError
+from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.evaluation.protocols import DEFAULT_SYSTEM, Protocol, class_list_hash
 from pgseg_core.inference.refinements import REFINEMENTS
 from pgseg_core.text.background import (
@@ -100,7 +100,10 @@ def ask(dataset: SegmentationSet, protocol: Protocol, wanted: Overrides) -> Ques
             about other classes.
     """
     if wanted.refine not in REFINEMENTS:
-        raise ConfigError(f"--refine {wanted.refine}", hint=f"Known: {', '.join(REFINEMENTS)}")
+        raise ConfigError(
+            f"--refine: no refinement called '{wanted.refine}'",
+            hint=did_you_mean(wanted.refine, REFINEMENTS),
+        )
     standard, renamed, vocabulary = protocol.rules(dataset.name, wanted.system)
     if wanted.refine == "pamr" and protocol.refined_threshold is not None:
         standard = protocol.refined_threshold

@@ -25,6 +25,8 @@ from pgseg_core.version import VERSION
 
 TABLE_COLUMNS = ("class", "IoU %", "accuracy %", "pixels %")
 """Headings of `Report.table_rows`."""
+NO_PROTOCOL = "none"
+"""What trivial answers follow: no protocol changes them."""
 
 
 def installed_versions() -> dict[str, str]:

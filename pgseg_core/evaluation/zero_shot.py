@@ -23,7 +23,7 @@ from pgseg_core.evaluation.regions import (
     model_regions,
     read_regions,
 )
-from pgseg_core.evaluation.report import ImageCounts, Report, sparse_counts
+from pgseg_core.evaluation.report import NO_PROTOCOL, ImageCounts, Report, sparse_counts
 from pgseg_core.evaluation.runner import SegmentationResult, evaluate_segmentation
 from pgseg_core.evaluation.sweep import GRID, threshold_curve
 from pgseg_core.evaluation.uncertainty import Interval, miou_interval
@@ -131,7 +131,7 @@ def evaluate_baseline(
         dataset, baseline.predict, comm, on_progress, limit=limit, on_answer=on_answer
     )
     return Report(
-        protocol="none",
+        protocol=NO_PROTOCOL,
         class_hash=class_list_hash(dataset.class_names, [()] * len(dataset.class_names)),
         threshold=None,
         templates="none",

@@ -53,7 +53,7 @@ def test_a_bad_mask_is_named_with_its_image(camvid, pgseg):
         ("data convert {} --out x", "is the tree of no set that pgseg knows"),
         ("data convert {} --out x --set cityscapes", "cityscapes-dataset.com"),
         ("data convert {} --out x --set cities", "no segmentation set called 'cities'"),
-        ("data convert {} --out x --set lvis --unlabelled white", "Known: background, ignore"),
+        ("data convert {} --out x --set lvis --unlabelled white", "There are: background, ignore"),
         ("data convert {} --out x --set voc12 --unlabelled ignore", "not of voc12"),
         ("eval --dataset lvis --data-root {}", "lvisdataset.org"),
     ],

@@ -191,7 +191,7 @@ def test_a_colour_mask_and_a_damaged_one_are_named(folder):
     with pytest.raises(DataError, match=r"a\.png is a colour image \(RGB\)"):
         open_segmentation_set("folder", folder)[0]
     (folder / "masks" / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"a\.png cannot be read"):
+    with pytest.raises(DataError, match=r"a\.png is no image that can be read"):
         open_segmentation_set("folder", folder)[0]
 
 

@@ -24,12 +24,22 @@ def written(folder, **changes):
 def test_two_reports(tmp_path):
     a = written(tmp_path / "a")
     b = written(tmp_path / "b", images=BETTER, protocol="tcl", threshold=None)
-    found = compare_reports(a, b)
+    with pytest.raises(DataError, match=r"different protocols \(groupvit and tcl\)"):
+        compare_reports(a, b)
+    found = compare_reports(a, b, across_protocols=True)
     assert found.iou[0] == pytest.approx((8 / 10, 1))
     assert found.iou[1] == pytest.approx((1 / 3, 1))
     assert found.miou == pytest.approx(((8 / 10 + 1 / 3) / 2, 1))
     assert found.test.difference == pytest.approx(found.miou[1] - found.miou[0])
-    assert found.differences == ('protocol: "groupvit" and "tcl"', "threshold: 0.95 and null")
+    assert found.differences == ("protocol: groupvit and tcl", "threshold: 0.95 and none")
+
+
+def test_trivial_answers_are_compared_with_any_protocol(tmp_path):
+    a, b = (
+        written(tmp_path / "a", protocol="none"),
+        written(tmp_path / "b", protocol="tcl (at 448)"),
+    )
+    assert compare_reports(a, b).differences == ("protocol: none and tcl (at 448)",)
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):

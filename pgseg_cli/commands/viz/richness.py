@@ -43,7 +43,7 @@ def richness(
     from pgseg_core.figures.richness import SPACES, draw_richness, measure_richness
 
     if space not in SPACES:
-        raise ConfigError(f"--space {space}", hint=did_you_mean(space, SPACES))
+        raise ConfigError(f"--space: no space called '{space}'", hint=did_you_mean(space, SPACES))
     found = read_photos(photos or [], limit=limit)
     path = figure_path(out, "richness", found[0].name, several=False, suffix=suffix)
     models = load_models(weights, names, device=device)

@@ -99,7 +99,10 @@ def parse_unlabelled(value: str | None) -> Unlabelled | None:
         if value == choice:
             return choice
     if value is not None:
-        raise ConfigError(f"--unlabelled {value}", hint=f"Known: {', '.join(get_args(Unlabelled))}")
+        raise ConfigError(
+            f"--unlabelled: no choice called '{value}'",
+            hint=did_you_mean(value, get_args(Unlabelled)),
+        )
     return None
 
 

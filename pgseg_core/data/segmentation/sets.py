@@ -102,7 +102,10 @@ def read_index_mask(path: Path) -> Integer[np.ndarray, "h w"]:
             mode = image.mode
             values = np.asarray(image)
     except Exception as error:  # Pillow raises anything on a damaged file.
-        raise DataError(f"the mask {path} cannot be read: {error}") from error
+        raise DataError(
+            f"the mask {path} is no image that can be read (empty, cut off, or not an image)",
+            hint="Take it from the set's archive again; pgseg data verify checks them all.",
+        ) from error
     if mode not in _MASK_MODES:
         raise DataError(
             f"the mask {path} is a colour image ({mode}), not one of class indices",
