@@ -45,6 +45,9 @@ class Record:
         return _plain(self)
 
 
+_AGAIN = "Download or copy it again, and compare its size with its author's."
+
+
 def read_pickle(path: Path) -> dict[str, Any]:
     """Read a .pth file's top-level dictionary.
 
@@ -59,13 +62,15 @@ def read_pickle(path: Path) -> dict[str, Any]:
         content = torch.load(
             path, map_location="cpu", weights_only=False, pickle_module=_ClosedPickle
         )
-    except CheckpointError:
-        raise
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", hint=error.hint) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: not a readable .pth file ({reason})") from None
+        raise CheckpointError(f"{path}: not a readable .pth file ({reason})", hint=_AGAIN) from None
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dictionary")
+        raise CheckpointError(
+            f"{path}: holds a {type(content).__name__}, not a dictionary", hint=_AGAIN
+        )
     return {
         key: value.plain() if isinstance(value, Record) else value for key, value in content.items()
     }

@@ -16,6 +16,8 @@ from pgseg_core.checkpoint.store import Checkpoint
 from pgseg_core.config import parse_config
 from pgseg_core.errors import CheckpointError
 
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_WEIGHT_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 # In the order they are applied.
 _RULES = (
     (r"^vision_model\.embeddings\.position_embeddings$", "image_encoder.position.weight"),
@@ -95,6 +97,8 @@ def _fuse_attention(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _download(name: str) -> Path:
+    if not _HUB_NAME.fullmatch(name) or name.endswith(_WEIGHT_ENDINGS):
+        raise CheckpointError(f"{name}: there is no such file or folder", hint="Check the path.")
     try:
         return Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

@@ -156,7 +156,10 @@ def _explain(error: ValidationError, origin: str) -> ConfigError:
             hint=f"Did you mean {nearest}?" if nearest else "",
         )
     place = f"{origin}: {fault.key}" if fault.key else origin  # of options together, no key
-    return ConfigError(f"{place}: {fault.sentence}")
+    return ConfigError(
+        f"{place}: {fault.sentence}",
+        hint="Give another value there; pgseg_core/config/schema.py explains every option.",
+    )
 
 
 def _known_keys() -> list[str]:

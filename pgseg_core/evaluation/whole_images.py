@@ -71,8 +71,7 @@ def evaluate_retrieval(
         captions = [caption for pair in pairs for caption in pair.captions]
         if number % comm.world_size == comm.rank:
             images.append(_image_vectors(segmenter, [pair.image for pair in pairs]))
-            tokens = segmenter.tokenizer(captions).to(segmenter.device)
-            texts.append(_unit(segmenter.model.encode_text(tokens).feature))
+            texts.append(_unit(segmenter.encoders.encode_prompts(segmenter.tokenizer(captions))))
         else:
             images.append(torch.zeros(len(pairs), width))
             texts.append(torch.zeros(len(captions), width))

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pgseg_core.errors import CheckpointError
 from pgseg_core.model import ImageOutput, PGSeg
 
 
@@ -101,7 +102,17 @@ class TorchEncoders:
         return self._model.encode_image(F.pad(windows.to(self._device), (0, right, 0, down)))
 
     def encode_prompts(self, tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b e"]:
-        """Encode prompts, byte-pair ids padded with 0."""
+        """Encode prompts, byte-pair ids padded with 0.
+
+        Raises:
+            CheckpointError: The weights were made for a smaller vocabulary.
+        """
+        known = self._model.config.text.vocab_size
+        if tokens.numel() and int(tokens.max()) >= known:
+            raise CheckpointError(
+                f"these weights read {known:,} byte pairs, and CLIP's tokeniser writes others too",
+                hint="Name weights that were trained on its 49,408: pgseg models lists some.",
+            )
         return self._model.encode_text(tokens.to(self._device)).feature.float().cpu()
 
     def scale(self) -> Float[Tensor, ""]:

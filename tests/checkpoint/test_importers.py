@@ -32,7 +32,7 @@ def test_a_hostile_file_is_refused_and_nothing_runs(tmp_path, where):
         "deep": {"model": {}, "optimizer": {"state": [{"x": (hostile,)}]}},
     }[where]
     torch.save(content, tmp_path / "hostile.pth")
-    with pytest.raises(CheckpointError, match="refused to open"):
+    with pytest.raises(CheckpointError, match=r"hostile\.pth: refused to open"):
         import_checkpoint(str(tmp_path / "hostile.pth"))
     assert not target.exists()
 
@@ -92,6 +92,9 @@ def test_neither_file_nor_model(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(CheckpointError, match="neither a folder nor a model"):
         import_checkpoint("no/such-model-anywhere")
+    for path in ("gone.pth", "./gone", "/no/such/folder", "weights/gone.safetensors"):
+        with pytest.raises(CheckpointError, match=f"{path}: there is no such file or folder"):
+            import_checkpoint(path)
 
 
 @pytest.mark.golden

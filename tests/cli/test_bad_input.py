@@ -21,6 +21,9 @@ def assert_refused(result, *parts):
     assert result.out == ""
     for part in parts:
         assert part in result.words
+    sentence, _, remedy = result.err.partition("error: ")[2].partition("\n")
+    assert sentence
+    assert remedy.strip(), "what to type next"
 
 
 @pytest.mark.parametrize(
@@ -28,9 +31,12 @@ def assert_refused(result, *parts):
     [
         ("segment gone.jpg -c sky", ["gone.jpg: no such image or folder"]),
         ("segment empty -c sky", ["no image in empty"]),
-        ("segment zero.jpg -c sky", ["zero.jpg"]),
-        ("segment text.jpg -c sky", ["text.jpg"]),
-        ("segment cut.jpg -c sky", ["cut.jpg"]),
+        ("segment zero.jpg -c sky", ["zero.jpg: not an image that can be read"]),
+        ("segment text.jpg -c sky", ["text.jpg: not an image that can be read"]),
+        (
+            "segment cut.jpg -c sky",
+            ["cut.jpg: not an image that can be read (", "Open it in a viewer"],
+        ),
         ('segment good.jpg -c ""', ["the class list is empty"]),
         ('segment good.jpg -c "sky,,road"', ["empty name"]),
         ('segment good.jpg -c "sky,Sky"', ["named twice"]),
@@ -144,7 +150,7 @@ def test_without_data_or_weights_the_remedy_is_named(pgseg, tmp_path, monkeypatc
         ("cmyk.jpg", {"mode": "CMYK"}),
         ("bilevel.png", {"mode": "1"}),
         ("one.png", {"size": (1, 1)}),
-        ("thin.png", {"size": (2000, 2)}),
+        ("thin.png", {"size": (20000, 20)}),
         ("tall.png", {"size": (3, 900)}),
     ],
 )

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from pgseg_core.config import InferenceConfig
-from pgseg_core.errors import ConfigError
+from pgseg_core.errors import CheckpointError, ConfigError
 from pgseg_core.inference.affinity import shared_by_alike
 from pgseg_core.inference.encoders import TorchEncoders, WindowOutput
 from pgseg_core.inference.options import Choices, SegmentOptions
@@ -50,6 +50,13 @@ def segmenter() -> Segmenter:
 
 
 PHOTOS = [photo(0), photo(1, 30, 90), photo(2, 200, 20), photo(3, 1, 1), photo(4)]
+
+
+def test_weights_of_a_smaller_vocabulary_are_refused():
+    config = tiny_model_config()
+    few = replace(config, text=replace(config.text, vocab_size=300))
+    with pytest.raises(CheckpointError, match="read 300 byte pairs"):
+        Segmenter(build_model(few), READING).embed_classes(["sky", "road"])
 
 
 @pytest.mark.parametrize("full", [False, True])
