@@ -267,7 +267,12 @@ def _run_here(name: str, folders: Sequence[Path], *, start: int, double: bool) -
 
 def _constant(config: TrainConfig) -> Schedule:
     return Schedule(
-        steps=STEPS, warmup=0, lr=config.lr, min_lr=config.lr, warmup_lr=config.warmup_lr
+        steps=STEPS,
+        warmup=0,
+        lr=config.lr,
+        min_lr=config.lr,
+        warmup_lr=config.warmup_lr,
+        fade=STEPS - 1,
     )
 
 

@@ -141,6 +141,7 @@ class DeepSpeedEngine:
         engine, scale = self.engine, self.scale.value
         lr = self.schedule.learning_rate(step)
         set_learning_rate(engine.optimizer, lr)
+        self.task.model.fade_noise(self.schedule.noise(step))
         if self.scale.enabled and not self.plain:
             engine.optimizer.override_loss_scale(scale)
         batches = [batch.to(self.group.device) for batch in micro_batches]

@@ -74,6 +74,7 @@ class TorchEngine:
         """Run one optimiser step; see `pgseg_core.train.protocols.Engine`."""
         lr = self.schedule.learning_rate(step)
         set_learning_rate(self.optimizer, lr)
+        self.task.model.fade_noise(self.schedule.noise(step))
         self.optimizer.zero_grad(set_to_none=True)
         batches = [batch.to(self.device) for batch in micro_batches]
         measure = is_measured(self.config, step)

@@ -60,6 +60,11 @@ class ImageEncoderConfig:
     the spread 1, before `assign_scale`. No group can then take a whole image, and how much Gumbel
     noise weighs in training is set, not learned. For few images; not in the paper."""
 
+    @property
+    def patches_are_groups(self) -> bool:
+        """Whether a patch alone is something that a final group could be."""
+        return len(self.num_groups) == 1 and not self.depths[-1] and not self.group_residual
+
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size:
             raise ValueError(
@@ -184,6 +189,10 @@ class ModelConfig:
     """Weight of a contrast between single groups and texts, captions and nouns, beside that of
     whole images: an image fits a text as well as its best groups do (log-sum-exp). 0, as in the
     paper, turns it off."""
+    patch_contrast: NonNegative = 0.0
+    """Weight of the same contrast between single patches and texts, each patch as the one patch of
+    a group: for one grouping stage without blocks behind it or `group_residual`. 0, as in the
+    paper, turns it off."""
 
     def __post_init__(self) -> None:
         if self.projector == "residual" and self.image.width != self.joint_width:
@@ -193,6 +202,11 @@ class ModelConfig:
             )
         if self.stem_names and self.image.stem != "lite0":
             raise ValueError(f"stem_names needs stem lite0; stem {self.image.stem} knows no names")
+        if self.patch_contrast and not self.image.patches_are_groups:
+            raise ValueError(
+                "patch_contrast asks what a patch alone would be called: that takes one grouping "
+                "stage, no blocks behind it, and group_residual: false"
+            )
         stages = len(self.image.num_groups)
         if (
             self.npr.text_source == "batch"

@@ -78,6 +78,10 @@ class TrainConfig:
     """Learning rate of the first step."""
     betas: tuple[Share, Share] = (0.9, 0.999)
     """AdamW's running-mean coefficients."""
+    noise_fade: Share = 0.0
+    """First share of the run over which the assignment's Gumbel noise falls linearly from
+    `model.image.assign_noise` to 0, where it stays; so that groups are found with noise, as
+    published, and trained as they are at test. 0, as in the paper, keeps the noise to the end."""
     weight_decay: NonNegative = 0.05
     """AdamW's decay; none on norms, biases, tokens, position embeddings and temperatures."""
     clip: NonNegative = 5.0
@@ -188,9 +192,7 @@ class Config:
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
     def __post_init__(self) -> None:
-        image = self.model.image
-        several = len(image.num_groups) > 1
-        if self.inference.patch_share and (several or image.depths[-1] or image.group_residual):
+        if self.inference.patch_share and not self.model.image.patches_are_groups:
             raise ValueError(
                 "inference.patch_share asks what a patch alone would be called: that takes one "
                 "grouping stage, no blocks behind it, and group_residual: false"

@@ -88,12 +88,13 @@ class TorchEncoders:
     ) -> WindowOutput:
         """Encode normalised windows of any one size; also each patch alone, if asked."""
         output = self.encode_image(windows)
+        looks = output.stages[0].patches
         return WindowOutput(
             groups=self._model.project_groups(output.tokens).float().cpu(),
             images=output.feature.float().cpu(),
             maps=output.group_maps().float().cpu().unflatten(2, output.grid),
-            patches=self._model.project_patches(output).float().cpu() if patches else None,
-            looks=output.stages[0].patches.float().cpu() if patches else None,
+            patches=self._model.project_patches(looks).float().cpu() if patches else None,
+            looks=looks.float().cpu() if patches else None,
         )
 
     def encode_image(self, windows: Float[Tensor, "b 3 h w"]) -> ImageOutput:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pgseg_core.config import ModelConfig
+from pgseg_core.model.grouping import Assign
 from pgseg_core.model.image_encoder import ImageEncoder
 from pgseg_core.model.layers import Block, LinearProjector, Projector, ResidualProjector
 from pgseg_core.model.outputs import ImageOutput, TextOutput
@@ -61,13 +62,16 @@ class PGSeg(nn.Module):
         """Take group tokens into the joint space, through the projector as it is at test time."""
         return self.image_projector.as_at_test(tokens)
 
-    def project_patches(self, output: ImageOutput) -> Float[Tensor, "b n e"]:
+    def project_patches(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b n e"]:
         """Take each patch into the joint space, as if it were a group by itself.
 
         For one grouping stage without blocks behind it, whose groups are means of their patches.
+
+        Args:
+            patches: As the first stage groups them (`GroupingOutput.patches`).
         """
         encoder = self.image_encoder
-        return self.project_groups(encoder.norm(encoder.alone(output.stages[0].patches)))
+        return self.project_groups(encoder.norm(encoder.alone(patches)))
 
     def encode_text(self, tokens: Int[Tensor, "b t"]) -> TextOutput:
         """Encode captions.
@@ -85,6 +89,12 @@ class PGSeg(nn.Module):
         for module in self.modules():
             if isinstance(module, Block):
                 module.recompute = recompute
+
+    def fade_noise(self, share: float) -> None:
+        """Let the assignments of training have a share of `image.assign_noise`."""
+        for module in self.modules():
+            if isinstance(module, Assign):
+                module.noise = share * self.config.image.assign_noise
 
     def banks(self) -> dict[str, Float[Tensor, "k d"]]:
         """Return the prototype banks by name: `image.0`, `image.1`, ... and `text`."""

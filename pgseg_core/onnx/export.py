@@ -56,7 +56,7 @@ class _ImagePart(nn.Module):
         maps = output.group_maps()
         groups = self.model.project_groups(output.tokens)
         if self.reading.patch_share:
-            patches = self.model.project_patches(output)
+            patches = self.model.project_patches(output.stages[0].patches)
             groups = patch_vectors(groups, patches, maps, self.reading.patch_share)
             if self.reading.patch_affinity:
                 looks = output.stages[0].patches

@@ -26,6 +26,8 @@ class ImageTokens:
     """Group tokens of each stage as L_PG compares them."""
     prototypes: tuple[Float[Tensor, "b _ d"] | None, ...]
     """Image prototypes of each stage, without gradient; None without NPR."""
+    patches: Float[Tensor, "b n d"] | None = field(default=None, kw_only=True)
+    """Patches as the first stage groups them; None unless `model.patch_contrast` asks for them."""
     taught: TaughtNames | None = field(default=None, kw_only=True)
     """What the stem's classifier calls the groups; None unless `model.stem_names` asks for it, and
     never in a batch that is encoded in parts."""
@@ -49,8 +51,8 @@ class Encoded(ImageTokens):
 
     def differentiable(self) -> list[Tensor]:
         """Return the tensors through which gradients reach the encoders, in a fixed order."""
-        nouns = [] if self.nouns is None else [self.nouns]
-        return [self.groups, *self.queries, self.caption, *nouns]
+        optional = [tensor for tensor in (self.patches, self.nouns) if tensor is not None]
+        return [self.groups, *self.queries, self.caption, *optional]
 
     def as_leaves(self) -> "Encoded":
         """Cut the graph: the same values as leaves that collect gradients."""
@@ -62,6 +64,7 @@ class Encoded(ImageTokens):
             self,
             groups=leaf(self.groups),
             queries=tuple(map(leaf, self.queries)),
+            patches=None if self.patches is None else leaf(self.patches),
             caption=leaf(self.caption),
             nouns=None if self.nouns is None else leaf(self.nouns),
         )
@@ -73,6 +76,7 @@ def join(parts: Sequence[Encoded]) -> Encoded:
         groups=torch.cat([part.groups for part in parts]),
         queries=tuple(map(torch.cat, zip(*(part.queries for part in parts), strict=True))),
         prototypes=tuple(map(_cat_known, zip(*(part.prototypes for part in parts), strict=True))),
+        patches=_cat_known([part.patches for part in parts]),
         caption=torch.cat([part.caption for part in parts]),
         words=_cat_padded([part.words for part in parts]),
         tokens=_cat_padded([part.tokens for part in parts]),

@@ -1,6 +1,6 @@
 """From a batch to its losses: the only place that knows how the terms add up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -70,7 +70,8 @@ class TrainTask(nn.Module):
 
     total = InfoNCE [+ multi-label InfoNCE] + weight (sum of I-NPR + text_weight T-NPR)
 
-    Beside them `group_contrast` and `stem_names` weigh terms that the paper does not have.
+    Beside them `group_contrast`, `patch_contrast` and `stem_names` weigh terms that the paper does
+    not have.
     """
 
     def __init__(self, model: PGSeg, comm: Collectives, teacher: NameTeacher | None = None) -> None:
@@ -114,11 +115,10 @@ class TrainTask(nn.Module):
         with torch.autocast(encoded.groups.device.type, enabled=False):
             terms = self._contrast(_full(image), _full(text), nouns, encoded)
             weighted = dict(terms)
-            if (weight := model.config.group_contrast) > 0:
-                groups = model.project_groups(_full(encoded.groups))
-                for name, term in self._contrast(groups, _full(text), nouns, encoded).items():
-                    terms[f"group_{name}"] = term
-                    weighted[f"group_{name}"] = weight * term
+            for part, weight, vectors in self._parts_of_images(encoded):
+                for name, term in self._contrast(vectors, _full(text), nouns, encoded).items():
+                    terms[f"{part}_{name}"] = term
+                    weighted[f"{part}_{name}"] = weight * term
             if self.teacher is not None and encoded.taught is not None:
                 called = model.encode_text(self.teacher.prompts).feature
                 terms["stem_names"] = taught_names_loss(
@@ -159,6 +159,7 @@ class TrainTask(nn.Module):
                 None if stage.estimate is None else stage.estimate.prototypes
                 for stage in image.stages
             ),
+            patches=image.stages[0].patches if self.model.config.patch_contrast > 0 else None,
             taught=self._teach(image),
         )
 
@@ -177,6 +178,7 @@ class TrainTask(nn.Module):
             groups=seen.groups,
             queries=seen.queries,
             prototypes=seen.prototypes,
+            patches=seen.patches,
             taught=seen.taught,
             caption=text.pooled,
             words=text.words.detach(),
@@ -194,6 +196,17 @@ class TrainTask(nn.Module):
             noun_ids=batch.noun_ids,
             image_nouns=batch.image_nouns,
         )
+
+    def _parts_of_images(
+        self, encoded: Encoded
+    ) -> Iterator[tuple[str, float, Float[Tensor, "b _ e"]]]:
+        """Yield the parts of images that are contrasted with texts one by one, if any."""
+        config = self.model.config
+        if config.group_contrast > 0:
+            yield "group", config.group_contrast, self.model.project_groups(_full(encoded.groups))
+        if encoded.patches is not None:
+            patches = self.model.project_patches(_full(encoded.patches))
+            yield "patch", config.patch_contrast, patches
 
     def _contrast(
         self,

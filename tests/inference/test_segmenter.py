@@ -195,7 +195,7 @@ def test_patches_answer_for_themselves_where_they_have_a_share():
         output = model.eval().encode_image(
             pixels[None, :, box.top : box.bottom, box.left : box.right]
         )
-        own = F.normalize(model.project_patches(output), dim=-1)[0]
+        own = F.normalize(model.project_patches(output.stages[0].patches), dim=-1)[0]
     torch.testing.assert_close(field.groups[0], own)
     alike = replace(READING, patch_share=1.0, patch_affinity=0.1)
     shared = Segmenter(model, alike).group_field(pixels).groups[0]

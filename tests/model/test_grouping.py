@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from pgseg_core.model import build_model
+from pgseg_core.model.grouping import Assign
 from tests.tiny import tiny_batch, tiny_model_config
 
 
@@ -55,6 +56,13 @@ def test_an_image_of_one_colour_is_no_division_by_nothing():
         model.image_encoder.position.weight.zero_()
         output = model.encode_image(torch.zeros(1, 3, 32, 32))
     assert output.feature.isfinite().all()
+
+
+def test_noise_fades_from_what_the_model_starts_with():
+    config = tiny_model_config()
+    model = build_model(replace(config, image=replace(config.image, assign_noise=0.5)))
+    model.fade_noise(0.5)
+    assert [m.noise for m in model.modules() if isinstance(m, Assign)] == [0.25, 0.25]
 
 
 def test_without_noise_training_groups_as_the_test_does():

@@ -94,7 +94,16 @@ class TwoAlike:
         pass
 
 
-def test_bytes_are_those_that_a_step_sends(config, sizes):
+CONTRASTS = {"group_contrast": 1.0, "patch_contrast": 1.0}
+ONE_STAGE = {"depths": (1, 0), "num_groups": (4,), "group_residual": False}
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["images", "groups and patches too"])
+def test_bytes_are_those_that_a_step_sends(config, parts):
+    if parts:
+        image = replace(config.model.image, **ONE_STAGE)
+        config = replace(config, model=replace(config.model, image=image, **CONTRASTS))
+    sizes = measure_sizes(config)
     comm = TwoAlike()
     task = TrainTask(build_model(config.model, comm=comm), comm).train()
     batch = tiny_batch(32)
@@ -104,7 +113,7 @@ def test_bytes_are_those_that_a_step_sends(config, sizes):
     assert 3 * 4 * sum(comm.gathered) == plan.features, "back again they weigh twice as much"
     banks = sum(sizes.bank_bytes) // 4
     assert plan.norms == 4 * 4 * sum(sizes.norm_channels)
-    counts = 2 * 3  # two directions of three prototype losses
+    counts = 2 * (2 if parts else 3)  # two directions of each stage's and the text's loss
     assert sum(comm.summed) == 2 * sum(sizes.norm_channels) + banks + counts
 
 

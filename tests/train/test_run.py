@@ -55,7 +55,7 @@ def test_loss_falls(prepared, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_stopped_and_resumed_run_equals_one_that_never_stopped(prepared, tmp_path, precision):
-    settings = config(prepared, precision=precision, accumulate=2)
+    settings = config(prepared, precision=precision, accumulate=2, noise_fade=0.7)
     run(settings, tmp_path / "whole")
     steps = iter(range(100))
     state = run(settings, tmp_path / "halves", save_now=lambda: next(steps) == 5)

@@ -1,4 +1,4 @@
-"""Step counts, learning rates, and where weight decay applies."""
+"""Step counts, learning rates, fading noise, and where weight decay applies."""
 
 import pytest
 import torch
@@ -26,6 +26,13 @@ def test_warm_up_rises_linearly_then_a_cosine_falls():
 def test_a_share_of_an_epoch_is_a_run():
     config = TrainConfig(epochs=0.25, warmup_epochs=0)
     assert make_schedule(config, steps_per_epoch=10).steps == 3
+
+
+def test_noise_falls_linearly_to_nothing_or_stays():
+    schedule = make_schedule(TrainConfig(epochs=10, noise_fade=0.5), steps_per_epoch=10)
+    assert [schedule.noise(step) for step in (0, 25, 50, 99)] == [1.0, 0.5, 0.0, 0.0]
+    kept = make_schedule(TrainConfig(epochs=10), steps_per_epoch=10)
+    assert {kept.noise(step) for step in range(100)} == {1.0}
 
 
 def test_decay_spares_norms_biases_tokens_positions_and_temperatures():

@@ -1,5 +1,6 @@
 """The losses of a batch: which parameters each term moves, and what forward leaves alone."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import ModelConfig
 from pgseg_core.data.batch import Batch
+from pgseg_core.losses import info_nce
 from pgseg_core.model import PGSeg, build_model
+from pgseg_core.train.encoded import join
 from pgseg_core.train.task import TrainTask
 from tests.tiny import tiny_batch, tiny_model_config
 
@@ -90,6 +93,44 @@ def test_group_contrast_is_added_and_reaches_the_group_tokens():
     total = output.terms["info_nce"] + 0.5 * output.terms["group_info_nce"]
     torch.testing.assert_close(output.loss.detach(), total)
     assert "image_encoder.stages.0.group_tokens" in gradients(output.loss, task.model)
+
+
+def test_patch_contrast_is_added_and_is_the_group_contrast_of_lonely_patches():
+    config = one_stage(tiny_model_config())
+    model = build_model(replace(config, patch_contrast=0.5))
+    batch = tiny_batch()
+    output = TrainTask(model, LocalCollectives()).train()(batch)
+    total = output.terms["info_nce"] + 0.5 * output.terms["patch_info_nce"]
+    torch.testing.assert_close(output.loss.detach(), total)
+    encoded = TrainTask(model, LocalCollectives()).encode(batch)
+    patches = model.project_patches(encoded.patches)
+    text = model.text_projector(encoded.caption)
+    expected = info_nce(patches, text, model.scale(), LocalCollectives())
+    torch.testing.assert_close(output.terms["patch_info_nce"], expected.detach())
+    assert "image_encoder.stages.0.grouping.assign.v_proj.weight" in gradients(output.loss, model)
+
+
+def test_patches_of_a_batch_encoded_in_parts_are_compared_as_one():
+    model = build_model(replace(one_stage(tiny_model_config()), patch_contrast=0.5))
+    task, batch = TrainTask(model, LocalCollectives()), tiny_batch()
+    parts = join([task.encode(part) for part in batch.split(2)])
+    whole = deepcopy(task)(batch).loss  # a copy: losses move the projectors' statistics
+    torch.testing.assert_close(deepcopy(task)(parts).loss, whole)
+    leaves = parts.as_leaves()
+    task(leaves).loss.backward()
+    assert leaves.patches.grad.abs().sum() > 0
+    assert any(leaf is leaves.patches for leaf in leaves.differentiable())
+
+
+def test_patch_contrast_asks_for_patches_that_could_be_groups():
+    with pytest.raises(ValueError, match="one grouping stage"):
+        replace(tiny_model_config(), patch_contrast=1.0)
+
+
+def one_stage(config):
+    image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    image = replace(image, assign_noise=0.0)
+    return replace(config, image=image, npr=replace(config.npr, enabled=False))
 
 
 def test_groupvit_has_one_term_and_no_banks():

@@ -80,7 +80,7 @@ def plan_step(
 
     Args:
         sizes: The model's.
-        config: Says batch, nouns, group contrast, accumulation.
+        config: Says batch, nouns, contrasts of groups and patches, accumulation.
         kind: The devices'.
         devices: How many.
         stage: ZeRO stage; 0 is also `ddp`.
@@ -90,8 +90,9 @@ def plan_step(
     ring = (devices - 1) / devices
     # Forward, each rank receives all others' vectors; backward, their gradients are all-reduced.
     vectors = 2 + (1 + config.data.num_nouns if config.data.num_nouns else 0)
-    if model.group_contrast > 0:
-        per_image = model.image.num_groups[-1]
+    parts = [model.image.num_groups[-1]] if model.group_contrast > 0 else []
+    parts += [(model.image.image_size // model.image.patch_size) ** 2] * (model.patch_contrast > 0)
+    for per_image in parts:
         vectors += per_image + 1 + (per_image + config.data.num_nouns) * bool(config.data.num_nouns)
     features = 3 * ring * train.batch_size * vectors * model.joint_width * _FLOAT
     passes = train.accumulate if stage >= 2 else 1
