@@ -39,6 +39,10 @@ class ImageEncoderConfig:
     group_residual: bool = True
     """Whether a group keeps its query, which has seen the whole image, beside what it gathered.
     Without it a group knows its own patches alone, and few images suffice to name it."""
+    fill_empty: bool = False
+    """Whether a final group without patches takes the mean of those that have some. Without
+    `group_residual` it is else one vector, the same for all images, near 0 before the last norms:
+    they multiply its gradients by hundreds, and the image's vector is a mean of it and the rest."""
     mlp_ratio: Positive = 4.0
     """Hidden width of the blocks' MLPs over `width`."""
     token_mlp_ratio: Positive = 0.5

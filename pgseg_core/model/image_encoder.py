@@ -20,7 +20,7 @@ class EncodedImage:
     """What the encoder hands to the projector."""
 
     tokens: Float[Tensor, "b g d"]
-    """Final group tokens after the last LayerNorm."""
+    """Final group tokens after the last LayerNorm, those of empty groups filled if asked for."""
     stages: tuple[GroupingOutput, ...]
     grid: tuple[int, int]
     features: Float[Tensor, "b c v u"] | None
@@ -136,6 +136,7 @@ class ImageEncoder(nn.Module):
         )
         self.final_blocks = _blocks(config, per_stage[-1])
         self.norm = nn.LayerNorm(config.width)
+        self.fill_empty = config.fill_empty
 
     def banks(self) -> Iterator[tuple[int, Float[Tensor, "k d"]]]:
         """Yield the prototype bank of every stage that has one, after its number."""
@@ -161,12 +162,20 @@ class ImageEncoder(nn.Module):
             tokens = output.groups
         for block in self.final_blocks:
             tokens = block(tokens)
+        tokens = self.norm(tokens)
         return EncodedImage(
-            tokens=self.norm(tokens),
+            tokens=_filled(tokens, outputs[-1].hard) if self.fill_empty else tokens,
             stages=tuple(outputs),
             grid=stem.grid,
             features=stem.features,
         )
+
+
+def _filled(tokens: Float[Tensor, "b g d"], hard: Float[Tensor, "b g n"]) -> Float[Tensor, "b g d"]:
+    """Give every group without patches the mean of the image's other groups."""
+    used = (hard.detach().sum(dim=2, keepdim=True) > 0.5).to(tokens.dtype)  # (b, g, 1)
+    mean = (used * tokens).sum(dim=1, keepdim=True) / used.sum(dim=1, keepdim=True)
+    return torch.where(used > 0, tokens, mean)
 
 
 def _blocks(config: ImageEncoderConfig, drop_path_rates: list[float]) -> nn.ModuleList:

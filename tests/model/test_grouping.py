@@ -58,6 +58,28 @@ def test_an_image_of_one_colour_is_no_division_by_nothing():
     assert output.feature.isfinite().all()
 
 
+def test_an_empty_group_takes_the_mean_of_the_others():
+    """Against a loop over groups, at a start where some of them gather nothing."""
+    config = tiny_model_config()
+    image = replace(config.image, depths=(1, 0), num_groups=(6,), group_residual=False)
+    encoded = {}
+    for fill in (False, True):
+        torch.manual_seed(0)
+        model = build_model(replace(config, image=replace(image, fill_empty=fill))).eval()
+        with torch.no_grad():
+            encoded[fill] = model.encode_image(tiny_batch().images)
+    used = encoded[True].stages[0].hard.sum(dim=2) > 0
+    assert 0 < used.sum() < used.numel(), "some groups are empty, others are not"
+    for row, (before, after) in enumerate(
+        zip(encoded[False].tokens, encoded[True].tokens, strict=True)
+    ):
+        mean = before[used[row]].mean(dim=0)
+        for group in range(6):
+            expected = before[group] if used[row, group] else mean
+            torch.testing.assert_close(after[group], expected)
+        torch.testing.assert_close(after.mean(dim=0), mean)
+
+
 def test_noise_fades_from_what_the_model_starts_with():
     config = tiny_model_config()
     model = build_model(replace(config, image=replace(config.image, assign_noise=0.5)))

@@ -101,6 +101,7 @@ def test_masks_and_scores_are_the_torch_segmenters(segmenters, classes, choices)
 def test_patches_that_answer_for_themselves_are_alike_too(choices, affinity):
     config = tiny_model_config()
     image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    image = replace(image, fill_empty=True)
     reading = replace(READING, patch_share=0.6, patch_affinity=affinity)
     both = pair(replace(config, image=image), reading)
     assert_alike(*both, CLASSES, choices)
