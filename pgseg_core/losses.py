@@ -35,9 +35,8 @@ def info_nce(
     """
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
     target = torch.arange(len(image), device=image.device) + comm.rank * len(image)
-    to_text = F.cross_entropy(_fit(image, comm.all_gather(text), scale), target)
-    to_image = F.cross_entropy(_fit(comm.all_gather(image), text, scale).mT, target)
-    return (to_text + to_image) / 2
+    logits, back = _fit_both_ways(image, text, scale, comm)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(back.mT, target)) / 2
 
 
 def multi_label_nce(
@@ -65,13 +64,13 @@ def multi_label_nce(
     flat = F.normalize(rearrange(prompts, "b m e -> (b m) e"), dim=-1)
     first = comm.rank * num_images
 
-    logits = _fit(image, comm.all_gather(flat), scale)  # (b, B * m)
+    logits, back = _fit_both_ways(image, flat, scale, comm)  # (b, B * m), (B, b * m)
     own = torch.arange(num_images, device=image.device) + first
     columns = own[:, None] * num_prompts + torch.arange(num_prompts, device=image.device)
     to_text = (logits.logsumexp(dim=-1) - logits.gather(1, columns).logsumexp(dim=-1)).mean()
 
     target = own.repeat_interleave(num_prompts)
-    to_image = F.cross_entropy(_fit(comm.all_gather(image), flat, scale).mT, target)
+    to_image = F.cross_entropy(back.mT, target)
     return (to_text + to_image) / 2
 
 
@@ -110,13 +109,14 @@ def shared_noun_nce(
 
     # an image against the nouns: a noun's prompts together weigh one
     own = _has(image_nouns, all_ids).to(image.dtype) / drawn  # (b, B * m)
-    logits = _fit(image, comm.all_gather(flat), scale) - drawn.log()
-    to_text = -((logits.log_softmax(dim=-1) + drawn.log()) * own).sum(-1) / own.sum(-1)
+    logits, back = _fit_both_ways(image, flat, scale, comm)
+    to_text = -(((logits - drawn.log()).log_softmax(dim=-1) + drawn.log()) * own).sum(-1) / own.sum(
+        -1
+    )
 
     # a noun against the images
     theirs = _has(all_nouns, ids).to(image.dtype)  # (B, b * m)
-    log_share = _fit(comm.all_gather(image), flat, scale).log_softmax(dim=0)
-    to_image = -(log_share * theirs).sum(0) / theirs.sum(0)
+    to_image = -(back.log_softmax(dim=0) * theirs).sum(0) / theirs.sum(0)
     weight = 1 / (ids[:, None] == all_ids).sum(dim=1).to(image.dtype)
     weight = weight * comm.world_size / comm.sum(weight.sum())
     return (to_text.mean() + (weight * to_image).sum()) / 2
@@ -128,6 +128,18 @@ def _has(nouns: Int[Tensor, "i p"], ids: Int[Tensor, " j"]) -> Bool[Tensor, "i j
     for column in nouns.unbind(dim=1):
         found |= column[:, None] == ids
     return found
+
+
+def _fit_both_ways(
+    image: Float[Tensor, "b *g e"],
+    text: Float[Tensor, "t e"],
+    scale: Float[Tensor, ""],
+    comm: Collectives,
+) -> tuple[Float[Tensor, "b all_t"], Float[Tensor, "all_b t"]]:
+    """Logits of this rank's images for all texts, and of all images for this rank's texts."""
+    logits = _fit(image, comm.all_gather(text), scale)
+    back = logits if comm.world_size == 1 else _fit(comm.all_gather(image), text, scale)
+    return logits, back
 
 
 def _fit(
