@@ -209,7 +209,7 @@ class ModelConfig:
         if self.patch_contrast and not self.image.patches_are_groups:
             raise ValueError(
                 "patch_contrast asks what a patch alone would be called: that takes one grouping "
-                "stage, no blocks behind it, and group_residual: false"
+                "stage, no blocks behind it, and group_residual: false; 0 turns it off"
             )
         stages = len(self.image.num_groups)
         if (

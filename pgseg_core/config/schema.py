@@ -195,7 +195,7 @@ class Config:
         if self.inference.patch_share and not self.model.image.patches_are_groups:
             raise ValueError(
                 "inference.patch_share asks what a patch alone would be called: that takes one "
-                "grouping stage, no blocks behind it, and group_residual: false"
+                "grouping stage, no blocks behind it, and group_residual: false; 0 turns it off"
             )
         if self.inference.patch_affinity and not self.inference.patch_share:
             raise ValueError(
