@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from backends.grad_cache import CachedTask
 from backends.noise import RankNoise
+from pgseg_core.checkpoint import write_tensors
 from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.errors import BackendError, CheckpointError
@@ -148,9 +149,7 @@ def not_finite(step: int, loss: float, grad_norm: float, terms: dict[str, float]
 
 def write_optimizer(folder: Path, tensors: dict[str, Tensor], scaler: dict[str, float]) -> None:
     """Write AdamW's state by parameter (`NAME/exp_avg`, ...), the same for every backend."""
-    save_file(
-        {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, folder / OPTIMIZER
-    )
+    write_tensors(folder / OPTIMIZER, tensors)
     (folder / SCALER).write_text(json.dumps(scaler), "utf-8")
 
 

@@ -7,6 +7,7 @@ from pgseg_core.checkpoint.store import (
     load_weights,
     save_checkpoint,
     write_checkpoint,
+    write_tensors,
 )
 from pgseg_core.weights import find_weights, list_checkpoints
 
@@ -21,4 +22,5 @@ __all__ = [
     "read_lite0",
     "save_checkpoint",
     "write_checkpoint",
+    "write_tensors",
 ]

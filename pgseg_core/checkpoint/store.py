@@ -67,11 +67,25 @@ def write_checkpoint(
     folder: Path, config: Config, weights: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
     """Write a checkpoint's three files into an existing folder (see `save_checkpoint`)."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS, weights)
     head = {"format": FORMAT, "pgseg": VERSION}
     _write_json(folder / CONFIG, {**head, **config_values(config)})
     _write_json(folder / STATE, state)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, readable by whom the umask lets read any other new file.
+
+    The library itself keeps its files to their owner, and weights are there to be shared.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        path,
+        metadata={"format": "pt"},
+    )
+    path.chmod(mode)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

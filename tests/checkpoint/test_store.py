@@ -35,6 +35,11 @@ def test_round_trip(saved):
         assert ours.equal(model.encode_image(tiny_batch().images).feature)
 
 
+def test_weights_are_for_whom_the_umask_lets(saved):
+    modes = {path.name: path.stat().st_mode for path in saved.iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"]
+
+
 def test_other_shape_names_the_tensor(saved, tmp_path):
     checkpoint = load_checkpoint(saved)
     weights = {**checkpoint.weights, "image_projector.fc2.weight": torch.zeros(2, 2)}

@@ -64,7 +64,10 @@ def assert_refused(result, *parts):
         ("train --preset pgseg-tinny", ["Did you mean pgseg-tiny?"]),
         ("train --set model.npr.treshold=1", ["unknown option", "model.npr.threshold"]),
         ("train --set train.batch_size=zero", ["train.batch_size"]),
-        ("train --set inference.patch_affinity=0.1", ["pgseg-tiny: inference.patch_affinity is"]),
+        (
+            "train --set inference.patch_share=0 --set inference.patch_affinity=0.1",
+            ["pgseg-tiny: inference.patch_affinity is"],
+        ),
         ("train --data gone", ["gone"]),
         ("train --backend gone", ["no backend called 'gone'", "single"]),
         ("train --resume gone", ["gone holds no run"]),
