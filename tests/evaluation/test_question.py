@@ -42,7 +42,7 @@ def test_refined_masks_have_a_threshold_of_their_own_in_tcl() -> None:
     assert asked(protocol="tcl", refine="pamr", background="0.7").threshold == 0.7
     assert asked(refine="pamr").threshold == 0.95
     assert asked(protocol="tcl", refine="crf").threshold == 0.5
-    with pytest.raises(ConfigError, match=r"(?s)--refine blur.*none, pamr, crf"):
+    with pytest.raises(ConfigError, match=r"(?s)'blur'.*none, pamr, crf"):
         asked(refine="blur")
 
 
