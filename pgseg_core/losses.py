@@ -110,9 +110,8 @@ def shared_noun_nce(
     # an image against the nouns: a noun's prompts together weigh one
     own = _has(image_nouns, all_ids).to(image.dtype) / drawn  # (b, B * m)
     logits, back = _fit_both_ways(image, flat, scale, comm)
-    to_text = -(((logits - drawn.log()).log_softmax(dim=-1) + drawn.log()) * own).sum(-1) / own.sum(
-        -1
-    )
+    log_share = (logits - drawn.log()).log_softmax(dim=-1) + drawn.log()
+    to_text = -(log_share * own).sum(-1) / own.sum(-1)
 
     # a noun against the images
     theirs = _has(all_nouns, ids).to(image.dtype)  # (B, b * m)

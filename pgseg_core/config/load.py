@@ -27,6 +27,12 @@ class Fault:
     sentence: str
     """What is wrong with its value."""
 
+    def told(self, origin: str | Path) -> str:
+        """Say where and what; of options that contradict each other there is no one key."""
+        return (
+            f"{origin}: {self.key}: {self.sentence}" if self.key else f"{origin}: {self.sentence}"
+        )
+
 
 def preset_names() -> list[str]:
     """Return the names of the presets that come with pgseg, sorted."""
@@ -155,9 +161,8 @@ def _explain(error: ValidationError, origin: str) -> ConfigError:
             f"{origin}: unknown option '{fault.key}'",
             hint=f"Did you mean {nearest}?" if nearest else "",
         )
-    place = f"{origin}: {fault.key}" if fault.key else origin  # of options together, no key
     return ConfigError(
-        f"{place}: {fault.sentence}",
+        fault.told(origin),
         hint="Give another value there; pgseg_core/config/schema.py explains every option.",
     )
 

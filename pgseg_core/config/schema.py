@@ -76,12 +76,12 @@ class TrainConfig:
     """Learning rate at the end of the cosine."""
     warmup_lr: NonNegative = 1e-6
     """Learning rate of the first step."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    """AdamW's running-mean coefficients."""
     noise_fade: Share = 0.0
     """First share of the run over which the assignment's Gumbel noise falls linearly from
     `model.image.assign_noise` to 0, where it stays; so that groups are found with noise, as
     published, and trained as they are at test. 0, as in the paper, keeps the noise to the end."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """AdamW's running-mean coefficients."""
     weight_decay: NonNegative = 0.05
     """AdamW's decay; none on norms, biases, tokens, position embeddings and temperatures."""
     clip: NonNegative = 5.0

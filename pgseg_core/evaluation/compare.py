@@ -136,6 +136,9 @@ def _shown(value: str | float | tuple[str, ...] | None) -> str:
 
 
 def _differences(a: MeasuredReport, b: MeasuredReport) -> tuple[str, ...]:
+    """Say in what two reports differ that is not the models'; trivial answers ask no question."""
+    if NO_PROTOCOL in (a.protocol, b.protocol):
+        return () if a.protocol == b.protocol else (f"protocol: {a.protocol} and {b.protocol}",)
     pairs = {
         "protocol": (a.protocol, b.protocol),
         "class list and wordings": (a.class_hash, b.class_hash),

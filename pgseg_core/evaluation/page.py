@@ -84,7 +84,7 @@ def draw_matrix(report: Report) -> Matrix:
 def draw_curve(sweep: Sweep, used: float | None) -> Curve:
     """Lay out mIoU against the threshold."""
     left, top, width, height = 44.0, 12.0, 500.0, 190.0
-    highest = max(*sweep.miou, 0.01) * 1.1
+    highest = math.ceil(max(*sweep.miou, 0.01) * 1.05 * 25) / 25  # its quarters are whole per cents
 
     def place(threshold: float, miou: float) -> tuple[float, float]:
         return round(left + width * threshold, 1), round(top + height * (1 - miou / highest), 1)

@@ -229,8 +229,7 @@ def _told(path: Path, fault: Fault) -> ConfigError:
             f"{path}: unknown key '{fault.key}'",
             hint=did_you_mean(fault.key.rpartition(".")[2], known, what="Known"),
         )
-    place = f"{path}: {fault.key}" if fault.key else str(path)
-    return ConfigError(f"{place}: {fault.sentence}")
+    return ConfigError(fault.told(path))
 
 
 def _config(path: Path, file: _File, row: str, seed: int, shards: Path) -> Config:

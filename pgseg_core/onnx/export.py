@@ -56,10 +56,10 @@ class _ImagePart(nn.Module):
         maps = output.group_maps()
         groups = self.model.project_groups(output.tokens)
         if self.reading.patch_share:
-            patches = self.model.project_patches(output.stages[0].patches)
+            looks = output.stages[0].patches
+            patches = self.model.project_patches(looks)
             groups = patch_vectors(groups, patches, maps, self.reading.patch_share)
             if self.reading.patch_affinity:
-                looks = output.stages[0].patches
                 groups = shared_by_alike(groups, looks, self.reading.patch_affinity)
         return groups, output.feature, maps.unflatten(2, output.grid)
 

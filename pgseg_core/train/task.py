@@ -152,14 +152,16 @@ class TrainTask(nn.Module):
         image = self.model.image_encoder(
             pixels if pixels.is_floating_point() else normalise_batch(pixels)
         )
+        patches = image.stages[0].patches
+        # Views: at them a loss's gradient ends where it enters, though groups are made of both.
         return ImageTokens(
             groups=image.tokens,
-            queries=tuple(stage.queries for stage in image.stages),
+            queries=tuple(stage.queries.view_as(stage.queries) for stage in image.stages),
             prototypes=tuple(
                 None if stage.estimate is None else stage.estimate.prototypes
                 for stage in image.stages
             ),
-            patches=image.stages[0].patches if self.model.config.patch_contrast > 0 else None,
+            patches=patches.view_as(patches) if self.model.config.patch_contrast > 0 else None,
             taught=self._teach(image),
         )
 

@@ -36,7 +36,7 @@ def test_two_reports(tmp_path):
 
 def test_trivial_answers_are_compared_with_any_protocol(tmp_path):
     a, b = (
-        written(tmp_path / "a", protocol="none"),
+        written(tmp_path / "a", protocol="none", threshold=None),
         written(tmp_path / "b", protocol="tcl (at 448)"),
     )
     assert compare_reports(a, b).differences == ("protocol: none and tcl (at 448)",)

@@ -11,6 +11,9 @@ from pgseg_core.train.plan import KINDS, find_kind, measure_sizes, memory_per_de
 from pgseg_core.train.task import TrainTask
 from tests.tiny import tiny_batch, tiny_config
 
+CONTRASTS = {"group_contrast": 1.0, "patch_contrast": 1.0}
+ONE_STAGE = {"depths": (1, 0), "num_groups": (4,), "group_residual": False}
+
 
 @pytest.fixture(scope="module")
 def config():
@@ -34,6 +37,19 @@ def test_sizes_are_those_of_the_model(config, sizes):
     # more than a patch embedding of 16 patches, 8 x 8 x 3 values to 32; less than a thousand of it
     assert 2 * 16 * 192 * 32 < sizes.flops_per_pair < 2e9
     assert sizes.activation_bytes_per_pair > 4 * 3 * 32 * 32
+
+
+def test_patches_that_are_contrasted_are_counted(config):
+    image = replace(config.model.image, **ONE_STAGE)
+    model = replace(config.model, image=image)
+    found = [
+        measure_sizes(replace(config, model=replace(model, patch_contrast=weight))).flops_per_pair
+        for weight in (0.0, 1.0)
+    ]
+    width, hidden, joint = 32, 48, 24
+    value, mlp = 2 * width * width, 2 * width * 4 * width  # value and projection; the group's MLP
+    each = 2 * (value + mlp + width * hidden + hidden * joint)
+    assert found[1] - found[0] == 16 * each
 
 
 def test_memory_of_every_stage(config, sizes):
@@ -92,10 +108,6 @@ class TwoAlike:
 
     def barrier(self):
         pass
-
-
-CONTRASTS = {"group_contrast": 1.0, "patch_contrast": 1.0}
-ONE_STAGE = {"depths": (1, 0), "num_groups": (4,), "group_residual": False}
 
 
 @pytest.mark.parametrize("parts", [False, True], ids=["images", "groups and patches too"])

@@ -122,6 +122,23 @@ def test_patches_of_a_batch_encoded_in_parts_are_compared_as_one():
     assert any(leaf is leaves.patches for leaf in leaves.differentiable())
 
 
+def test_gradients_are_measured_at_the_seam_and_not_behind_it():
+    """The same on a batch as on leaves, behind which there is nothing."""
+    config = one_stage(tiny_model_config())
+    config = replace(config, patch_contrast=0.5, npr=replace(config.npr, enabled=True))
+    task = TrainTask(build_model(config), LocalCollectives()).train()
+    batch = tiny_batch()
+    torch.manual_seed(0)
+    encoded = deepcopy(task).encode(batch)
+    whole = deepcopy(task)(batch, measure=True).terms
+    leaves = deepcopy(task)(encoded.as_leaves(), measure=True).terms
+    found = [name for name in whole if name.startswith("grad_")]
+    assert "grad_i_npr_1" in found
+    assert "grad_patch_info_nce" in found
+    for name in found:
+        torch.testing.assert_close(whole[name], leaves[name])
+
+
 def test_patch_contrast_asks_for_patches_that_could_be_groups():
     with pytest.raises(ValueError, match="one grouping stage"):
         replace(tiny_model_config(), patch_contrast=1.0)

@@ -14,6 +14,7 @@ from pgseg_core.data.batch import Batch
 from pgseg_core.model import PGSeg, build_model
 from pgseg_core.model.layers import BatchNorm, Projector
 from pgseg_core.npr import match
+from pgseg_core.train.encoded import Encoded
 from pgseg_core.train.task import TrainTask
 
 _PAIRS = 2
@@ -30,7 +31,7 @@ class ModelSizes:
     largest_layer: int
     """Parameters of the largest single layer."""
     flops_per_pair: float
-    """Forward pass of an image, its caption and its nouns."""
+    """Forward pass of an image, its caption and its nouns; its patches' into the joint space."""
     activation_bytes_per_pair: float
     """Kept between forward and backward pass."""
     matching_seconds_per_pair: float
@@ -64,11 +65,11 @@ def measure_sizes(config: Config) -> ModelSizes:
 
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        encoded = task.encode(batch)
+        made = _forward(task, batch)
     held = sum(size for place, size in kept.items() if place not in weights)
-    del encoded
+    del made
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        task.encode(batch)
+        _forward(task, batch)
     share = 1.0 if config.train.precision == "fp32" else _HALF
     return ModelSizes(
         parameters=_by_part(model),
@@ -81,6 +82,13 @@ def measure_sizes(config: Config) -> ModelSizes:
         norm_channels=_norm_channels(model, config),
         bank_bytes=tuple(4 * bank.numel() for bank in model.banks().values()),
     )
+
+
+def _forward(task: TrainTask, batch: Batch) -> tuple[Encoded, Tensor | None]:
+    """Do what grows with the pairs alone: encode; project patches that are contrasted."""
+    encoded = task.encode(batch)
+    patches = encoded.patches
+    return encoded, None if patches is None else task.model.project_patches(patches)
 
 
 def _blank(config: Config) -> Batch:
