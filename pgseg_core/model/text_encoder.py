@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -105,7 +106,9 @@ class TextEncoder(nn.Module):
 
     def _packed(self, tokens: Int[Tensor, "b t"], packing: Packing) -> Float[Tensor, "b t w"]:
         place = packing.whole.place
-        x = self.token(tokens.flatten()[place]) + self.position[place % tokens.shape[1]]
+        # Not `self.position[...]`: threads add up an index's gradient in any order.
+        position = F.embedding(place % tokens.shape[1], self.position)
+        x = self.token(tokens.flatten()[place]) + position
         for block in self.blocks:
             x = block(x, packing)
         return packing.whole.pad(self.norm(x))
