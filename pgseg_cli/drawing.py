@@ -13,7 +13,12 @@ from matplotlib.figure import Figure
 from pgseg_cli.console import say
 from pgseg_core.data.manifest import newest_prepared
 from pgseg_core.data.prepare.synthetic import EVALUATION_FOLDER
-from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet, open_segmentation_set
+from pgseg_core.data.segmentation import (
+    SegmentationSample,
+    SegmentationSet,
+    open_segmentation_set,
+    without_root,
+)
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.train.run_folder import LOG
@@ -69,7 +74,7 @@ def open_set(dataset: str, root: Path | None) -> SegmentationSet:
     """
     if root is None:
         if dataset != "scenes":
-            raise DataError(f"where is {dataset}?", hint="Name its folder: --data-root DIR")
+            raise without_root(dataset)
         root = newest_prepared(Path()) / EVALUATION_FOLDER
     return open_segmentation_set(dataset, root)
 

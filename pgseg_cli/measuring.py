@@ -21,6 +21,7 @@ from pgseg_core.data.segmentation import (
     open_segmentation_set,
     parse_unlabelled,
     regrouped,
+    without_root,
 )
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.evaluation.background import (
@@ -231,7 +232,7 @@ def _roots(names: list[str], given: Sequence[Path]) -> Sequence[Path]:
         return given
     unknown = [name for name in names if name != "scenes"]
     if unknown:
-        raise DataError(f"where is {unknown[0]}?", hint="Name its folder: --data-root DIR")
+        raise without_root(unknown[0])
     return [newest_prepared(Path()) / EVALUATION_FOLDER]
 
 

@@ -14,6 +14,7 @@ from pgseg_core.errors import ConfigError, did_you_mean, nearest_name
 
 _ADAPTER = TypeAdapter(Config)
 _PRESETS = resources.files("pgseg_core.config") / "presets"
+_ALL_OPTIONS = "pgseg_core/config/schema.py explains every option."
 
 
 @dataclass(frozen=True)
@@ -159,19 +160,20 @@ def _explain(error: ValidationError, origin: str) -> ConfigError:
         nearest = nearest_name(fault.key, _known_keys(), likeness=0.5)
         return ConfigError(
             f"{origin}: unknown option '{fault.key}'",
-            hint=f"Did you mean {nearest}?" if nearest else "",
+            hint=f"Did you mean {nearest}?" if nearest else _ALL_OPTIONS,
         )
     return ConfigError(
         fault.told(origin),
-        hint="Give another value there; pgseg_core/config/schema.py explains every option.",
+        hint=f"Give another value there. {_ALL_OPTIONS}",
     )
 
 
 def _known_keys() -> list[str]:
     def walk(values: Mapping[str, Any], prefix: str) -> Iterable[str]:
         for key, value in values.items():
-            yield f"{prefix}{key}"
             if isinstance(value, dict):
                 yield from walk(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}"
 
     return list(walk(asdict(Config()), ""))

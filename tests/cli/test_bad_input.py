@@ -88,6 +88,8 @@ def assert_refused(result, *parts):
         ("data verify empty", ["there are no shards in empty"]),
         ("data stats empty", ["no image-text pair that can be read"]),
         ("eval --dataset voc12", ["where is voc12?", "--data-root"]),
+        ("eval --dataset voc13", ["'voc13'", "Did you mean voc12?"]),
+        ("train --set wheels.count=4", ["unknown option 'wheels", "schema.py"]),
         ("eval --dataset voc12 --data-root empty", ["voc12"]),
         ("eval --dataset nonsense --data-root empty", ["nonsense"]),
         ("eval --dataset voc12,voc12", ["voc12 is named twice"]),

@@ -12,6 +12,7 @@ from pgseg_core.data.segmentation.benchmarks import (
     open_segmentation_set,
     parse_unlabelled,
     recognise_set,
+    without_root,
 )
 from pgseg_core.data.segmentation.regroup import regrouped
 from pgseg_core.data.segmentation.sets import (
@@ -41,4 +42,5 @@ __all__ = [
     "read_index_mask",
     "recognise_set",
     "regrouped",
+    "without_root",
 ]

@@ -68,7 +68,7 @@ def open_segmentation_set(
         ConfigError: `unlabelled` for a set without that choice.
     """
     if name not in _OPENERS:
-        raise DataError(f"no segmentation set called '{name}'", hint=did_you_mean(name, _OPENERS))
+        raise _unknown(name)
     if unlabelled is not None and name not in WITH_UNLABELLED:
         raise ConfigError(
             f"--unlabelled is a choice of {' and '.join(WITH_UNLABELLED)}, not of {name}",
@@ -87,6 +87,17 @@ def open_segmentation_set(
         return _OPENERS[name](name, root)
     except DataError as error:
         raise DataError(error.message, hint=where_to_get(name, after=error.hint or "")) from error
+
+
+def without_root(name: str) -> DataError:
+    """Return what is wrong with a set that was named without its folder."""
+    if name not in _OPENERS:
+        return _unknown(name)
+    return DataError(f"where is {name}?", hint="Name its folder: --data-root DIR")
+
+
+def _unknown(name: str) -> DataError:
+    return DataError(f"no segmentation set called '{name}'", hint=did_you_mean(name, _OPENERS))
 
 
 def parse_unlabelled(value: str | None) -> Unlabelled | None:
