@@ -28,10 +28,6 @@ from pgseg_core.viz.sheet import (
 
 _PLACE = ("step", "epoch")
 _TITLES = {
-    "info_nce": "InfoNCE",
-    "multi_label": "multi-label InfoNCE",
-    "group_info_nce": "InfoNCE of groups",
-    "group_multi_label": "multi-label, groups",
     "t_npr": "T-NPR",
     "lr": "learning rate",
     "grad_norm": "gradient norm",
@@ -46,11 +42,9 @@ _DIAGNOSTIC = re.compile(
     r".*_pairs|grad_(?!norm$).*|drift_.*|images_per_second_per_device|memory_gib|clipped|skipped"
 )
 """Numbers that explain a run rather than show it; drawn on request."""
-_SHORT = {
-    "multi_label": "multi-label",
-    "group_info_nce": "groups",
-    "group_multi_label": "groups, m.-l.",
-}
+_CONTRASTS = {"info_nce": "InfoNCE", "multi_label": "multi-label", "shared_nouns": "shared nouns"}
+_PARTS = {None: "", "group": ", groups", "patch": ", patches"}
+"""Of images, that are contrasted one by one."""
 _LAST = ("lr", "grad_norm", "images_per_second", "data_share")
 _LOGARITHMIC = frozenset({"grad_norm"})
 _DASHES: tuple[tuple[float, Sequence[float]], ...] = (
@@ -130,7 +124,10 @@ def _title(quantity: str) -> str:
     if quantity.endswith("_pairs"):
         return f"pairs, {_title(quantity.removesuffix('_pairs'))}"
     if quantity not in _TITLES and quantity.startswith("grad_"):
-        return f"gradient, {_SHORT.get(quantity[5:]) or _title(quantity[5:])}"
+        return f"\N{NABLA} {_title(quantity.removeprefix('grad_'))}"
+    contrast = re.fullmatch(rf"(?:(group|patch)_)?({'|'.join(_CONTRASTS)})", quantity)
+    if contrast:
+        return f"{_CONTRASTS[contrast[2]]}{_PARTS[contrast[1]]}"
     stage = re.fullmatch(r"i_npr_(\d+)", quantity)
     if stage:
         return f"I-NPR, stage {stage[1]}"

@@ -82,14 +82,20 @@ def training(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
         {"step": 10 * i, "epoch": i / 7, "loss": 14 - i, "i_npr_1_kept": 0.9, "lr": 1e-4 * i,
          "grad_norm": 10.0 * i, "images_per_second": 1200.0, "images_per_second_per_device": 600.0,
          "grad_group_multi_label": 0.1, "drift_image.0": 0.1, "memory_gib": 1.0,
-         "i_npr_1_pairs": 9.0, "a_term_nobody_knew": 1e-7}
+         "i_npr_1_pairs": 9.0, "patch_shared_nouns": 3.0, "a_term_nobody_knew": 1e-7}
         for i in range(1, 9)
     ]  # fmt: skip
     runs = [("runs/a", log), ("one point", log[:1])]
     short = [axes.get_title(loc="right") for axes in draw_training(runs, width=width).axes]
+    assert "shared nouns, patches" in short
     figure = draw_training(runs, width=width, everything=True)
     told = [axes.get_title(loc="right") for axes in figure.axes]
-    more = {"gradient, groups, m.-l.", "drift image.0", "memory, GiB", "pairs, I-NPR, stage 1"}
+    more = {
+        "\N{NABLA} multi-label, groups",
+        "drift image.0",
+        "memory, GiB",
+        "pairs, I-NPR, stage 1",
+    }
     assert set(told) - set(short) == more | {"images / s, device"}
     return figure
 
