@@ -21,11 +21,17 @@ def rename(tensors: dict[str, Tensor], rules: Iterable[tuple[str, str]]) -> dict
 
 
 def move_final_blocks(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Move the blocks of the last stage, which does not group, out of the stages."""
-    stages = [re.match(r"image_encoder\.stages\.(\d+)\.", name) for name in weights]
-    last = max(int(stage[1]) for stage in stages if stage)
-    before, after = f"image_encoder.stages.{last}.blocks.", "image_encoder.final_blocks."
-    return {name.replace(before, after): tensor for name, tensor in weights.items()}
+    """Move blocks of a stage that does not group, which is the last one, out of the stages."""
+    stage = r"image_encoder\.stages\.(\d+)\."
+    grouping = {found[1] for name in weights if (found := re.match(rf"{stage}grouping\.", name))}
+
+    def moved(name: str) -> str:
+        block = re.match(rf"{stage}(blocks\..*)", name)
+        if block is None or block[1] in grouping:
+            return name
+        return f"image_encoder.final_{block[2]}"
+
+    return {moved(name): tensor for name, tensor in weights.items()}
 
 
 def infer_model(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pgseg_core.checkpoint.importers import import_checkpoint
+from pgseg_core.checkpoint.naming import move_final_blocks
 from pgseg_core.checkpoint.pickles import read_pickle
 from pgseg_core.errors import CheckpointError
 from tests.reference.released import parity_path
@@ -109,3 +110,12 @@ def test_configurations_are_read_off_the_files():
     assert not groupvit.npr.enabled
     full = import_checkpoint(str(parity_path("PGSeg_mini_official_full.pth"))).config.model
     assert full.image.num_heads == 1, "read from the OmegaConf object, whose code never ran"
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_only_blocks_behind_the_last_grouping_are_final(behind):
+    blocks = [f"image_encoder.stages.{stage}.blocks.0.norm1.bias" for stage in range(2 + behind)]
+    groupings = [f"image_encoder.stages.{stage}.grouping.norm_out.bias" for stage in range(2)]
+    moved = move_final_blocks(dict.fromkeys([*blocks, *groupings], torch.zeros(1)))
+    final = ["image_encoder.final_blocks.0.norm1.bias"] * behind
+    assert list(moved) == [*blocks[:2], *final, *groupings]
