@@ -197,6 +197,9 @@ class ModelConfig:
     """Weight of the same contrast between single patches and texts, each patch as the one patch of
     a group: for one grouping stage without blocks behind it or `group_residual`. 0, as in the
     paper, turns it off."""
+    contrasted_patches: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of an image's patches that `patch_contrast` looks at, drawn anew in every step: taking
+    all of them into the joint space can cost as much as the rest of the step."""
 
     def __post_init__(self) -> None:
         if self.projector == "residual" and self.image.width != self.joint_width:
@@ -227,3 +230,7 @@ class ModelConfig:
                         f"npr.image_stages names stage {stage}, but the encoder groups in stages "
                         f"0 to {stages - 1}"
                     )
+
+    def num_contrasted(self, patches: int) -> int:
+        """Return how many of an image's patches `patch_contrast` looks at."""
+        return max(1, round(self.contrasted_patches * patches))

@@ -152,7 +152,6 @@ class TrainTask(nn.Module):
         image = self.model.image_encoder(
             pixels if pixels.is_floating_point() else normalise_batch(pixels)
         )
-        patches = image.stages[0].patches
         # Views: at them a loss's gradient ends where it enters, though groups are made of both.
         return ImageTokens(
             groups=image.tokens,
@@ -161,9 +160,20 @@ class TrainTask(nn.Module):
                 None if stage.estimate is None else stage.estimate.prototypes
                 for stage in image.stages
             ),
-            patches=patches.view_as(patches) if self.model.config.patch_contrast > 0 else None,
+            patches=self._contrasted(image.stages[0].patches),
             taught=self._teach(image),
         )
+
+    def _contrasted(self, patches: Float[Tensor, "b n d"]) -> Float[Tensor, "b _ d"] | None:
+        """Draw the patches that are contrasted one by one, in training; None where none are."""
+        config = self.model.config
+        if config.patch_contrast == 0:
+            return None
+        count = config.num_contrasted(patches.shape[1])
+        if not self.training or count == patches.shape[1]:
+            return patches.view_as(patches)
+        drawn = torch.rand(patches.shape[:2], device=patches.device).topk(count).indices
+        return patches.take_along_dim(drawn[..., None], dim=1)
 
     def _teach(self, image: EncodedImage) -> TaughtNames | None:
         """Ask the teacher, if there is one, what it would call the final groups."""

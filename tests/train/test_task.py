@@ -274,3 +274,17 @@ def test_trimming_the_padding_changes_nothing():
     with torch.no_grad():
         short, long = model.encode_text(batch.tokens), model.encode_text(longer)
     assert short.feature.equal(long.feature)
+
+
+def test_a_share_of_the_patches_is_drawn_in_training_alone():
+    config = replace(one_stage(tiny_model_config()), patch_contrast=0.5, contrasted_patches=0.25)
+    task, batch = TrainTask(build_model(config), LocalCollectives()), tiny_batch()
+    seen = task.model.image_encoder(batch.images).stages[0].patches
+    assert task.eval().encode(batch).patches.equal(seen)
+    drawn = [task.train().encode(batch).patches for _ in range(2)]
+    assert not drawn[0].equal(drawn[1])
+    for patches in drawn:
+        assert patches.shape[1] == round(seen.shape[1] / 4)
+        found = (patches[:, :, None] == seen[:, None]).all(dim=-1)  # (b, drawn, n)
+        assert found.any(dim=2).all(), "every one is a patch of its own image"
+        assert found.sum(dim=1).max() == 1, "none is drawn twice"

@@ -91,7 +91,9 @@ def plan_step(
     # Forward, each rank receives all others' vectors; backward, their gradients are all-reduced.
     vectors = 2 + (1 + config.data.num_nouns if config.data.num_nouns else 0)
     parts = [model.image.num_groups[-1]] if model.group_contrast > 0 else []
-    parts += [(model.image.image_size // model.image.patch_size) ** 2] * (model.patch_contrast > 0)
+    if model.patch_contrast > 0:
+        patches = (model.image.image_size // model.image.patch_size) ** 2
+        parts.append(model.num_contrasted(patches))
     for per_image in parts:
         vectors += per_image + 1 + (per_image + config.data.num_nouns) * bool(config.data.num_nouns)
     features = 3 * ring * train.batch_size * vectors * model.joint_width * _FLOAT
