@@ -43,7 +43,8 @@ def pixel_groups(
     """
     whole = (maps.shape[2] * patch, maps.shape[3] * patch)
     enlarged = F.interpolate(maps, size=whole, mode="bilinear", align_corners=False)
-    return enlarged[:, :, : size[0], : size[1]].argmax(dim=1).to(torch.uint8)
+    best = enlarged[:, :, : size[0], : size[1]].max(dim=1)  # argmax takes seven times as long
+    return best.indices.to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class OwnedPixels:
     def spread(self, window: int, table: Float[Tensor, "g c"]) -> Float[Tensor, "c y x"]:
         """Give each pixel what its group has."""
         return table.mT[:, self.owners[window].long()]
+
+    def weights(self, window: int, number: int) -> Float[Tensor, "g y x"]:
+        """Return the share of each of so many groups in each pixel: one has all of it."""
+        groups = torch.arange(number, dtype=torch.uint8, device=self.owners.device)
+        return (self.owners[window] == groups[:, None, None]).float()
 
     def mirrored(self) -> "OwnedPixels":
         """Flip left and right."""
@@ -80,6 +86,10 @@ class PatchPixels:
         enlarged = F.interpolate(maps, size=whole, mode="bilinear", align_corners=False)[0]
         cut = enlarged[:, : self.size[0], : self.size[1]]
         return cut.flip(-1) if self.flipped else cut
+
+    def weights(self, window: int, number: int) -> Float[Tensor, "g y x"]:
+        """Return the share of each patch in each pixel."""
+        return self.spread(window, torch.eye(number))
 
     def mirrored(self) -> "PatchPixels":
         """Flip left and right."""
@@ -110,11 +120,10 @@ class GroupField:
         """Weight of each (window, group) at each pixel; sums to 1 over m."""
         num_groups = self.groups.shape[1]
         maps = torch.zeros(len(self.boxes), num_groups, *self.size)
-        each = torch.eye(num_groups)
         for number, ((rows, columns), share) in enumerate(
             zip(self._places(), self._shares(), strict=True)
         ):
-            maps[number, :, rows, columns] = self.pixels.spread(number, each) * share
+            maps[number, :, rows, columns] = self.pixels.weights(number, num_groups) * share
         return maps.flatten(0, 1)
 
     def scored(self, table: Float[Tensor, "n g c"], *, stand_ins: int = 0) -> "ScoreField":
@@ -273,7 +282,7 @@ def _enlarge_rows(
     above = position.floor().long().clamp(max=height - 1)
     below = (above + 1).clamp(max=height - 1)
     weight = (position - above).to(maps.dtype).to(maps.device)[:, None]
-    rows = maps[:, above] * (1 - weight) + maps[:, below] * weight
+    rows = torch.lerp(maps[:, above], maps[:, below], weight)
     return F.interpolate(
         rows[None], size=(bottom - top, size[1]), mode="bilinear", align_corners=False
     )[0]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import Z_RLE
 
 from PIL import Image
 
@@ -71,9 +72,11 @@ def write_result(
     indexed = index_mask(segmentation.labels, background=segmentation.background)
     result = Result(photo, segmentation, file, stem)
     try:
-        for path, picture in ((overlay, drawn), (mask, indexed)):
-            with whole_file(path) as temporary:
-                picture.save(temporary, format="PNG")
+        with whole_file(overlay) as temporary:
+            # a third of the time for 1 % more bytes: a photo repeats nothing but runs
+            drawn.save(temporary, format="PNG", compress_type=Z_RLE)
+        with whole_file(mask) as temporary:
+            indexed.save(temporary, format="PNG")
         further = {name: str(FORMATS[name](result)) for name in formats}
         record = {
             **about,
