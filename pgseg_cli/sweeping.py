@@ -18,7 +18,7 @@ from backends.registry import load_backend
 from pgseg_cli.console import next_step, print_table, progress_bar, say
 from pgseg_core.atomic import whole_file
 from pgseg_core.data.prepare.synthetic import prepare_scenes
-from pgseg_core.data.segmentation import open_segmentation_set
+from pgseg_core.data.segmentation import open_segmentation_set, regrouped
 from pgseg_core.data.shards import find_shards
 from pgseg_core.device import find_device
 from pgseg_core.errors import ConfigError
@@ -104,6 +104,8 @@ def _check(plan: Plan, wanted: Wanted, folders: Sequence[CellFolder]) -> None:
             find_shards(measurement.root, measurement.split)
             continue
         images = open_segmentation_set(measurement.dataset, Path(measurement.root))
+        if measurement.regroup:
+            images = regrouped(images, Path(measurement.regroup))
         overrides = Overrides(
             background=measurement.background,
             background_words=measurement.background_words or None,
@@ -174,6 +176,7 @@ def _measure(folder: CellFolder, measurement: Measurement) -> Step:
         options += ["--protocol", measurement.protocol, "--background", measurement.background]
         if measurement.background_words:
             options += ["--background-words", measurement.background_words]
+        options += ["--regroup", measurement.regroup] if measurement.regroup else []
         options += ["--limit", str(measurement.limit)] if measurement.limit else []
     else:
         options += ["--task", "retrieval", "--split", measurement.split]

@@ -45,6 +45,8 @@ class Measurement:
     """Of segmentation sets: `auto`, `none` or a threshold, in quotes."""
     background_words: str = ""
     """Of segmentation sets: words that answer as background; empty for none."""
+    regroup: str = ""
+    """Of segmentation sets: a file of other classes, beside the sweep file; empty for the set's."""
     split: str = "test"
     """Of retrieval."""
 
@@ -286,7 +288,9 @@ def _measurements(
                 f"{path}: where is {measurement.dataset}?",
                 hint=f"Name its folder: --data-root {measurement.dataset}=DIR",
             )
-        filled.append(replace(measurement, root=root))
+        beside = path.parent / measurement.regroup
+        regroup = str(beside) if beside.is_file() else measurement.regroup
+        filled.append(replace(measurement, root=root, regroup=regroup))
     return tuple(filled)
 
 
