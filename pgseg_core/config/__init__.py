@@ -15,6 +15,7 @@ from pgseg_core.config.network import (
     TextEncoderConfig,
 )
 from pgseg_core.config.schema import (
+    Candidates,
     Config,
     DataConfig,
     EvaluationConfig,
@@ -23,6 +24,7 @@ from pgseg_core.config.schema import (
 )
 
 __all__ = [
+    "Candidates",
     "Config",
     "DataConfig",
     "EvaluationConfig",

@@ -149,6 +149,10 @@ class EvaluationConfig:
     """Only the first so many images; 0 takes all."""
 
 
+Candidates = Literal["image", "groups"]
+"""What says which classes a window may show."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class InferenceConfig:
     """How an image is read at test time (protocol `groupvit`, step 1 and 2)."""
@@ -173,6 +177,10 @@ class InferenceConfig:
     """Temperature at which patches that look alike share what they are called: each patch takes the
     mean of all its window's patches, weighed by a softmax of their cosines over this. 0 leaves each
     with its own. Beside `patch_share`."""
+    candidates: Candidates = "image"
+    """By what the five classes are chosen that one window may show: by how well they fit the
+    `image`'s own vector (the protocol), or its best one of the `groups` (or patches, where they
+    answer alone). The first keeps a small thing from being named in an image of something else."""
 
     def __post_init__(self) -> None:
         if self.stride > self.window:

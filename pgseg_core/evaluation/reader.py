@@ -68,6 +68,8 @@ class Reader:
                     departures.append(f"patch share {models.patch_share:g}")
                 if models.patch_affinity:
                     departures.append(f"patch affinity {models.patch_affinity:g}")
+                if models.candidates != "image":
+                    departures.append(f"candidates by {models.candidates}")
             reading = models
         words = question.background_words
         if words.words:
@@ -152,6 +154,7 @@ class Reader:
             self._vectors,
             self._scale,
             top_k=self._protocol.top_k or len(self._vectors),
+            candidates=self._segmenter.inference.candidates,
         )
         if not self._question.has_background:
             return scores.flatten(0, 1)

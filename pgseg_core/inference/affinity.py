@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pgseg_core.config import Candidates
+
 
 def class_embedding(
     prompts: Float[Tensor, "p e"], *, unit_first: bool = False
@@ -57,6 +59,26 @@ def shared_by_alike(
     return weight @ vectors
 
 
+def window_fit(
+    groups: Float[Tensor, "b g e"],
+    image: Float[Tensor, "b e"],
+    classes: Float[Tensor, "c e"],
+    candidates: Candidates = "image",
+) -> Float[Tensor, "b c"]:
+    """Return how well classes fit a window, for their order alone: by its vector or best group.
+
+    Args:
+        groups: Group vectors, any length.
+        image: Image vectors, any length.
+        classes: Class vectors, any length.
+        candidates: Which of the two is asked.
+    """
+    classes = F.normalize(classes, dim=-1)
+    if candidates == "image":
+        return F.normalize(image, dim=-1) @ classes.mT
+    return (F.normalize(groups, dim=-1) @ classes.mT).amax(dim=1)
+
+
 def class_scores(
     groups: Float[Tensor, "b g e"],
     image: Float[Tensor, "b e"],
@@ -64,11 +86,12 @@ def class_scores(
     scale: Float[Tensor, ""],
     *,
     top_k: int = 5,
+    candidates: Candidates = "image",
 ) -> Float[Tensor, "b g c"]:
     """Score every class for every group (step 5).
 
     The product of two softmaxes over the classes: one over all of them, one over the `top_k` that
-    fit the whole image best.
+    fit the image best.
 
     Args:
         groups: Group vectors, any length.
@@ -76,15 +99,15 @@ def class_scores(
         classes: Class vectors, any length.
         scale: 1 / temperature of the contrastive loss.
         top_k: How many classes an image may show; all of them when there are fewer.
+        candidates: What says which (see `window_fit`).
 
     Returns:
         Scores in [0, 1]; 0 for classes outside the image's best.
     """
-    classes = F.normalize(classes, dim=-1)
-    affinity = scale * F.normalize(groups, dim=-1) @ classes.mT  # (b, g, c)
-    image_affinity = F.normalize(image, dim=-1) @ classes.mT  # (b, c)
-    best = image_affinity.topk(min(top_k, len(classes)), dim=-1).indices
-    outside = torch.ones_like(image_affinity, dtype=torch.bool).scatter_(1, best, value=False)
+    affinity = scale * F.normalize(groups, dim=-1) @ F.normalize(classes, dim=-1).mT  # (b, g, c)
+    fit = window_fit(groups, image, classes, candidates)
+    best = fit.topk(min(top_k, len(classes)), dim=-1).indices
+    outside = torch.ones_like(fit, dtype=torch.bool).scatter_(1, best, value=False)
     among_best = affinity.masked_fill(outside[:, None, :], -torch.inf).softmax(dim=-1)
     return affinity.softmax(dim=-1) * among_best
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from pgseg_core.inference.affinity import class_scores
+from pgseg_core.config import Candidates
+from pgseg_core.inference.affinity import class_scores, window_fit
 from pgseg_core.inference.banks import BackgroundBank, ClassBank
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmentation import BACKGROUND
@@ -62,8 +62,15 @@ def explain(
     field = segmenter.look(photo, options)
     words = segmenter.embed_background(options.background_words, templates=bank.templates)
     background = None if words is None else words.beside(bank)
-    scale = segmenter.encoders.scale()
-    return explain_field(field, scale, bank, background, options=options, shares=shares)
+    return explain_field(
+        field,
+        segmenter.encoders.scale(),
+        bank,
+        background,
+        options=options,
+        candidates=segmenter.inference.candidates,
+        shares=shares,
+    )
 
 
 def explain_field(
@@ -73,6 +80,7 @@ def explain_field(
     background: BackgroundBank | None,
     *,
     options: SegmentOptions,
+    candidates: Candidates,
     shares: dict[str, float],
 ) -> list[ClassReason]:
     """Return each class's reason (see `explain`).
@@ -83,15 +91,18 @@ def explain_field(
         bank: The classes.
         background: Words that compete with them.
         options: How they were asked for, settled.
+        candidates: What said which classes a window may show.
         shares: What came of it: each class's share of the photo.
     """
     vectors, names = bank.vectors, bank.names
     if background is not None:
         vectors = torch.cat([vectors, background.vectors])
         names = (*names, *background.words.words)
-    whole = F.normalize(field.images, dim=-1) @ vectors.mT  # (n, classes and words)
-    ranks = whole.argsort(dim=-1, descending=True).argsort(dim=-1) + 1
-    scores = class_scores(field.groups, field.images, vectors, scale, top_k=options.top_k)
+    fit = window_fit(field.groups, field.images, vectors, candidates)  # (n, classes and words)
+    ranks = fit.argsort(dim=-1, descending=True).argsort(dim=-1) + 1
+    scores = class_scores(
+        field.groups, field.images, vectors, scale, top_k=options.top_k, candidates=candidates
+    )
     sizes = field.maps.mean(dim=(1, 2)).reshape(scores.shape[:2])  # (n, g)
     limits = scores.amax(dim=(1, 2)).clamp(max=options.threshold or 0)
     shown = scores.masked_fill((sizes == 0)[..., None], -1)
@@ -115,7 +126,10 @@ def explain_field(
             winner=BACKGROUND if below or is_word else names[winner],
             winner_score=winner_score,
         )
-        reason, advice = _words(seen, options, part=part, rival=names[winner], is_word=is_word)
+        whole = "for the photo as a whole" if candidates == "image" else f"by its best {part}"
+        reason, advice = _words(
+            seen, options, part=part, whole=whole, rival=names[winner], is_word=is_word
+        )
         reasons.append(ClassReason(**vars(seen), reason=reason, advice=advice))
     return reasons
 
@@ -136,7 +150,7 @@ class _Seen:
 
 
 def _words(
-    seen: _Seen, options: SegmentOptions, *, part: str, rival: str, is_word: bool
+    seen: _Seen, options: SegmentOptions, *, part: str, whole: str, rival: str, is_word: bool
 ) -> tuple[str, str]:
     """Return reason and advice.
 
@@ -144,6 +158,7 @@ def _words(
         seen: The class's numbers.
         options: How they were asked for.
         part: What answers: a group, or a patch by itself.
+        whole: What classes were ranked by.
         rival: Class or word that is best in the group where this class is best.
         is_word: Whether that is a background word.
     """
@@ -151,7 +166,7 @@ def _words(
         return f"found, best in a {part} of {seen.group_share:.1%} of the photo", ""
     if seen.windows == 0:
         return (
-            f"place {seen.rank} of {seen.rivals} for the photo as a whole, and only the best "
+            f"place {seen.rank} of {seen.rivals} {whole}, and only the best "
             f"{options.top_k} may be found",
             f"--top-k {seen.rank}, or fewer classes",
         )

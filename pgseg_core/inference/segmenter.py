@@ -305,7 +305,14 @@ class Segmenter:
     ) -> ScoreField:
         words = bank.vectors[:0] if background is None else background.beside(bank).vectors
         vectors, scale = torch.cat([bank.vectors, words]), self.encoders.scale()
-        scores = class_scores(field.groups, field.images, vectors, scale, top_k=top_k)
+        scores = class_scores(
+            field.groups,
+            field.images,
+            vectors,
+            scale,
+            top_k=top_k,
+            candidates=self.inference.candidates,
+        )
         if threshold is None:
             return field.scored(scores)
         return field.scored(with_background(scores, threshold), stand_ins=len(words))

@@ -13,6 +13,7 @@ def class_scores(
     scale: float,
     *,
     top_k: int = 5,
+    candidates: str = "image",
 ) -> Float[np.ndarray, "b g c"]:
     """Score every class for every group: a softmax over all classes times one over the best.
 
@@ -22,10 +23,12 @@ def class_scores(
         classes: Class vectors, any length.
         scale: 1 / temperature of the contrastive loss.
         top_k: How many classes a window may show.
+        candidates: What says which: the `image`'s vector or its best one of the `groups`.
     """
     classes = unit(classes)
     affinity = np.float32(scale) * (unit(groups) @ classes.T)  # (b, g, c)
-    order = np.argsort(-(unit(images) @ classes.T), axis=-1, kind="stable")  # (b, c)
+    fit = unit(images) @ classes.T if candidates == "image" else affinity.max(axis=1)  # (b, c)
+    order = np.argsort(-fit, axis=-1, kind="stable")
     among = np.full((len(images), 1, len(classes)), -np.inf, dtype=np.float32)
     np.put_along_axis(among, order[:, None, :top_k], 0, axis=-1)
     return _softmax(affinity) * _softmax(affinity + among)

@@ -115,6 +115,7 @@ def _describe(checkpoint: Checkpoint, model: PGSeg) -> Description:
             stride=reading.stride,
             patch_share=reading.patch_share,
             patch_affinity=reading.patch_affinity,
+            candidates=reading.candidates,
         ),
         weights=hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest(),
     )

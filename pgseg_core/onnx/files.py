@@ -34,6 +34,7 @@ class Reading:
     """Above 0 `groups` has a vector for each patch, its group's and its own already mixed."""
     patch_affinity: float = 0.0
     """Above 0 those vectors are already shared by patches that look alike."""
+    candidates: str = "image"
 
 
 @dataclass(frozen=True)

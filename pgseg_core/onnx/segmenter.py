@@ -162,7 +162,12 @@ class OnnxSegmenter:
         words = bank.vectors[:0] if background is None else background.beside(bank).vectors
         vectors = np.concatenate([bank.vectors, words])
         scores = class_scores(
-            field.groups, field.images, vectors, self._about.scale, top_k=options.top_k
+            field.groups,
+            field.images,
+            vectors,
+            self._about.scale,
+            top_k=options.top_k,
+            candidates=self._about.reading.candidates,
         )
         if options.threshold is None:
             return field.scored(scores)

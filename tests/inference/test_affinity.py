@@ -28,6 +28,24 @@ def test_scores_equal_the_protocol_step_by_step():
             torch.testing.assert_close(scores[b, g], overall * among)
 
 
+def test_candidates_are_those_that_the_image_or_a_single_group_fits_best():
+    """A small thing in an image of something else is a candidate by its group alone."""
+    street, dog = torch.eye(4)[0], torch.eye(4)[1]
+    groups = torch.stack([street, street, dog])[None]
+    image, classes = groups.mean(dim=1), torch.stack([street, street + 0.6 * dog, dog])
+    scale = torch.tensor(9.0)
+    by_image = class_scores(groups, image, classes, scale, top_k=2)
+    by_groups = class_scores(groups, image, classes, scale, top_k=2, candidates="groups")
+    assert by_image[0, 2].argmax() == 1
+    assert by_groups[0, 2].argmax() == 2
+    assert (by_groups > 0).sum(dim=-1).tolist() == [[2, 2, 2]]
+    all_of_them = [
+        class_scores(groups, image, classes, scale, top_k=3, candidates=candidates)
+        for candidates in ("image", "groups")
+    ]
+    torch.testing.assert_close(*all_of_them)
+
+
 def test_fewer_classes_than_top_k():
     scores = class_scores(draw(1, 1, 2, 4), draw(2, 1, 4), draw(3, 2, 4), torch.tensor(5.0))
     torch.testing.assert_close(scores.sqrt().sum(-1), torch.ones(1, 2, dtype=torch.float64))

@@ -102,7 +102,7 @@ def test_patches_that_answer_for_themselves_are_alike_too(choices, affinity):
     config = tiny_model_config()
     image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
     image = replace(image, fill_empty=True)
-    reading = replace(READING, patch_share=0.6, patch_affinity=affinity)
+    reading = replace(READING, patch_share=0.6, patch_affinity=affinity, candidates="groups")
     both = pair(replace(config, image=image), reading)
     assert_alike(*both, CLASSES, choices)
 
@@ -154,15 +154,16 @@ def test_photos_are_resized_alike(size, antialias):
     assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= (0 if antialias else 1)
 
 
-def test_scores_are_the_formulas():
+@pytest.mark.parametrize("candidates", ["image", "groups"])
+def test_scores_are_the_formulas(candidates):
     generator = np.random.default_rng(0)
     groups, images, classes = (
         generator.normal(size=size).astype(np.float32) for size in ((3, 4, 8), (3, 8), (9, 8))
     )
-    ours = affinity.class_scores(groups, images, classes, 14.0, top_k=4)
-    theirs = torch_scores(
-        *map(torch.from_numpy, (groups, images, classes)), torch.tensor(14.0), top_k=4
-    )
+    choice = {"top_k": 4, "candidates": candidates}
+    ours = affinity.class_scores(groups, images, classes, 14.0, **choice)
+    tensors = map(torch.from_numpy, (groups, images, classes))
+    theirs = torch_scores(*tensors, torch.tensor(14.0), **choice)
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-6)
     assert ((ours > 0).sum(axis=-1) <= 4).all()
 
