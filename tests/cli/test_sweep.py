@@ -85,6 +85,7 @@ def test_a_dry_run_lists_and_leaves_nothing(pgseg, here):
             "",
             ["scenes has no background class"],
         ),
+        ({"evaluation": [{"dataset": "scenes", "regroup": "gone.json"}]}, "", ["gone.json"]),
         ({"evaluation": [{"dataset": "retrieval", "split": "gone"}]}, "", ["gone"]),
         ({"settings": {"train.backend": "gone"}}, "", ["no backend called 'gone'"]),
         ({"settings": {"train.device": "cuda"}}, "", ["no cuda device"]),
@@ -132,6 +133,10 @@ def test_a_cell_goes_on_where_it_was(here):
     folder.run.symlink_to(here / "runs/pgseg-tiny")
     assert [command[0] for command in commands()] == ["eval"]
     assert folder.progress(plan.measurements) == "trained"
+
+    write(here, evaluation=[{"dataset": "scenes", "limit": 2, "regroup": "tiny.yaml"}])
+    plan = load_plan(here / "tiny.yaml", out)
+    assert commands()[0][-4:] == ["--regroup", str(here / "tiny.yaml"), "--limit", "2"]
 
     report = folder.measured(plan.measurements[0]) / "report.json"
     report.parent.mkdir(parents=True)

@@ -46,6 +46,15 @@ def test_a_base_lies_beside_the_file(tmp_path):
     assert plan.cells[0].config.train.lr == 0.5
 
 
+def test_other_classes_lie_beside_the_file_or_where_they_are_named(tmp_path):
+    (tmp_path / "words.json").write_text("{}")
+    sets = [{"dataset": "voc12", "root": "voc", "regroup": "words.json"}]
+    sets += [{"dataset": "camvid", "root": "cam", "regroup": "elsewhere/words.json"}]
+    plan = load_plan(write_sweep(tmp_path / "s.yaml", evaluation=sets), tmp_path)
+    found = [measurement.regroup for measurement in plan.measurements]
+    assert found == [str(tmp_path / "words.json"), "elsewhere/words.json"]
+
+
 def test_cells_are_chosen_by_row_or_by_seed(sweep_file, tmp_path):
     plan = load_plan(sweep_file, tmp_path)
     assert [c.name for c in plan.chosen(["B, louder", "A:2"])] == [
