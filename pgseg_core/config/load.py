@@ -14,7 +14,7 @@ from pgseg_core.errors import ConfigError, did_you_mean, nearest_name
 
 _ADAPTER = TypeAdapter(Config)
 _PRESETS = resources.files("pgseg_core.config") / "presets"
-_ALL_OPTIONS = "pgseg_core/config/schema.py explains every option."
+_ALL_OPTIONS = "schema.py and network.py in pgseg_core/config explain every option."
 
 
 @dataclass(frozen=True)
