@@ -68,7 +68,7 @@ class Reader:
                     departures.append(f"patch share {models.patch_share:g}")
                 if models.patch_affinity:
                     departures.append(f"patch affinity {models.patch_affinity:g}")
-                if models.candidates != "image":
+                if protocol.top_k and models.candidates != "image":
                     departures.append(f"candidates by {models.candidates}")
             reading = models
         words = question.background_words

@@ -60,23 +60,22 @@ def shared_by_alike(
 
 
 def window_fit(
-    groups: Float[Tensor, "b g e"],
+    cosines: Float[Tensor, "b g c"],
     image: Float[Tensor, "b e"],
     classes: Float[Tensor, "c e"],
     candidates: Candidates = "image",
 ) -> Float[Tensor, "b c"]:
-    """Return how well classes fit a window, for their order alone: by its vector or best group.
+    """Return the cosines that say which classes a window may show (step 5; docs/method.md).
 
     Args:
-        groups: Group vectors, any length.
+        cosines: Of groups and classes.
         image: Image vectors, any length.
         classes: Class vectors, any length.
-        candidates: Which of the two is asked.
+        candidates: `image` for those of the window's own vector, `groups` for its best group's.
     """
-    classes = F.normalize(classes, dim=-1)
-    if candidates == "image":
-        return F.normalize(image, dim=-1) @ classes.mT
-    return (F.normalize(groups, dim=-1) @ classes.mT).amax(dim=1)
+    if candidates == "groups":
+        return cosines.amax(dim=1)
+    return F.normalize(image, dim=-1) @ F.normalize(classes, dim=-1).mT
 
 
 def class_scores(
@@ -91,7 +90,7 @@ def class_scores(
     """Score every class for every group (step 5).
 
     The product of two softmaxes over the classes: one over all of them, one over the `top_k` that
-    fit the image best.
+    fit the whole image best, or its best group.
 
     Args:
         groups: Group vectors, any length.
@@ -102,10 +101,11 @@ def class_scores(
         candidates: What says which (see `window_fit`).
 
     Returns:
-        Scores in [0, 1]; 0 for classes outside the image's best.
+        Scores in [0, 1]; 0 for classes outside those.
     """
-    affinity = scale * F.normalize(groups, dim=-1) @ F.normalize(classes, dim=-1).mT  # (b, g, c)
-    fit = window_fit(groups, image, classes, candidates)
+    cosines = F.normalize(groups, dim=-1) @ F.normalize(classes, dim=-1).mT  # (b, g, c)
+    affinity = scale * cosines
+    fit = window_fit(cosines, image, classes, candidates)  # (b, c)
     best = fit.topk(min(top_k, len(classes)), dim=-1).indices
     outside = torch.ones_like(fit, dtype=torch.bool).scatter_(1, best, value=False)
     among_best = affinity.masked_fill(outside[:, None, :], -torch.inf).softmax(dim=-1)

@@ -1,11 +1,12 @@
 """Windows of several images in common batches, without an image noticing its company."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from pgseg_core.inference.affinity import patch_vectors, shared_by_alike
@@ -22,10 +23,33 @@ from pgseg_core.inference.windows import (
 WINDOWS_AT_ONCE = 8
 """Most windows of one image in a batch, where an engine does not want always as many."""
 
+PHOTOS_AT_ONCE = 8
+PIXELS_AT_ONCE = 100_000_000
+"""Photos wait for each other, so that their windows fill a batch, up to so many pixels."""
+
 Place = tuple[int, int]
 """Which image, and which of its windows."""
 Seen = tuple[Float[Tensor, "g e"], Float[Tensor, " e"], Float[Tensor, "m y x"]]
 """One window's vectors of groups, or of patches; its own vector; and its group maps."""
+
+
+def companies(photos: Iterable[Image.Image], at_once: int | None) -> Iterator[list[Image.Image]]:
+    """Put photos together whose windows are to share batches; where none are: one by one.
+
+    Args:
+        photos: RGB, of any sizes; taken as they are needed.
+        at_once: `Encoders.windows_at_once`; None where nothing is gained by company.
+    """
+    most = 1 if at_once is None else PHOTOS_AT_ONCE
+    company: list[Image.Image] = []
+    for photo in photos:
+        company.append(photo)
+        pixels = sum(member.width * member.height for member in company)
+        if len(company) == most or pixels > PIXELS_AT_ONCE:
+            yield company
+            company = []
+    if company:
+        yield company
 
 
 def encode_fields(

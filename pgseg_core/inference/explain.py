@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
@@ -98,7 +99,8 @@ def explain_field(
     if background is not None:
         vectors = torch.cat([vectors, background.vectors])
         names = (*names, *background.words.words)
-    fit = window_fit(field.groups, field.images, vectors, candidates)  # (n, classes and words)
+    cosines = F.normalize(field.groups, dim=-1) @ vectors.mT  # (n, g, classes and words)
+    fit = window_fit(cosines, field.images, vectors, candidates)
     ranks = fit.argsort(dim=-1, descending=True).argsort(dim=-1) + 1
     scores = class_scores(
         field.groups, field.images, vectors, scale, top_k=options.top_k, candidates=candidates

@@ -1,15 +1,46 @@
 """From a photo to the pixels that the network sees (protocol `groupvit`, step 1)."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
 from pgseg_core.config import InferenceConfig
-from pgseg_core.data.transforms import to_tensor
-from pgseg_core.inference.sizes import resized_size
+from pgseg_core.data.transforms import normalise, to_tensor
+from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.sizes import resized_size, sides_to_read
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A photo as the network is given it, once or more often."""
+
+    pixels: Float[Tensor, "3 h w"]
+    mirrored: bool
+
+
+def read_at_sizes(
+    photo: Image.Image, config: InferenceConfig, options: SegmentOptions
+) -> list[Reading]:
+    """Resize and normalise a photo for every scale; the first is the one of scale 1 or next.
+
+    Args:
+        photo: RGB.
+        config: How the model reads.
+        options: At which sizes, and whether the mirror image too.
+    """
+    readings = []
+    for short, long in sides_to_read(config, options):
+        sized = replace(config, short_side=short, long_side=long)
+        pixels = normalise(resize_photo(photo, sized))
+        readings.append(Reading(pixels, mirrored=False))
+        if options.flip:
+            readings.append(Reading(pixels.flip(-1), mirrored=True))
+    return readings
 
 
 def resize_photo(image: Image.Image, config: InferenceConfig) -> UInt8[Tensor, "h w 3"]:

@@ -1,7 +1,6 @@
 """Images and class names in, a label for every pixel out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Unpack, overload
@@ -13,20 +12,18 @@ from torch import Tensor
 
 from pgseg_core.checkpoint import load_checkpoint
 from pgseg_core.config import InferenceConfig
-from pgseg_core.data.transforms import normalise
 from pgseg_core.device import find_device
 from pgseg_core.inference.affinity import class_scores, with_background
 from pgseg_core.inference.banks import BackgroundBank, ClassBank
-from pgseg_core.inference.batching import encode_fields
+from pgseg_core.inference.batching import companies, encode_fields
 from pgseg_core.inference.classes import embed_wordings
 from pgseg_core.inference.encoders import Encoders, TorchEncoders
 from pgseg_core.inference.kept_vectors import kept_vectors
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.pictures import Picture, as_photos
 from pgseg_core.inference.refine import REFINE
-from pgseg_core.inference.resize import resize_photo
+from pgseg_core.inference.resize import read_at_sizes
 from pgseg_core.inference.segmentation import BACKGROUND, Segmentation
-from pgseg_core.inference.sizes import sides_to_read
 from pgseg_core.inference.windows import GroupField, ScoreField, average
 from pgseg_core.model import ImageOutput, PGSeg
 from pgseg_core.text.background import load_background_words
@@ -39,18 +36,6 @@ Chooser = Callable[[GroupField], ClassBank]
 
 Classes = ClassBank | Chooser | Vocabulary | Sequence[str]
 """What to look for; a `ClassBank` from `embed_classes` saves time over many photos."""
-
-PHOTOS_AT_ONCE = 8
-PIXELS_AT_ONCE = 100_000_000
-"""Photos wait for each other, so that their windows fill a batch, up to so many pixels."""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """A photo as the network is given it, once or more often."""
-
-    pixels: Float[Tensor, "3 h w"]
-    mirrored: bool
 
 
 class Segmenter:
@@ -213,7 +198,7 @@ class Segmenter:
         def words(templates: str) -> BackgroundBank | None:
             return self.embed_background(options.background_words, templates=templates)
 
-        for company in self._companies(photos):
+        for company in companies(photos, self.encoders.windows_at_once):
             answers = self._answers(company, classes, options, words)
             for photo, (field, bank) in zip(company, answers, strict=True):
                 yield _label(photo, field, bank, options)
@@ -227,7 +212,7 @@ class Segmenter:
         words: Callable[[str], BackgroundBank | None],
     ) -> list[tuple[ScoreField, ClassBank]]:
         """Return every photo's class scores at the size it is read at (steps 1 to 6)."""
-        readings = [self._readings(photo, options) for photo in photos]
+        readings = [read_at_sizes(photo, self.inference, options) for photo in photos]
         seen = iter(self.group_fields([each.pixels for own in readings for each in own]))
         answers = []
         for own in readings:
@@ -249,7 +234,8 @@ class Segmenter:
 
     def look(self, photo: Image.Image, options: SegmentOptions | None = None) -> GroupField:
         """Encode a photo, read once: what the network says before any class is named."""
-        return self.group_field(self._readings(photo, options or SegmentOptions())[0].pixels)
+        readings = read_at_sizes(photo, self.inference, options or SegmentOptions())
+        return self.group_field(readings[0].pixels)
 
     def score_field(
         self,
@@ -316,30 +302,6 @@ class Segmenter:
         if threshold is None:
             return field.scored(scores)
         return field.scored(with_background(scores, threshold), stand_ins=len(words))
-
-    def _readings(self, photo: Image.Image, options: SegmentOptions) -> list[_Reading]:
-        """Resize and normalise a photo for every scale; the first is the one of scale 1 or next."""
-        readings = []
-        for short, long in sides_to_read(self.inference, options):
-            sized = replace(self.inference, short_side=short, long_side=long)
-            pixels = normalise(resize_photo(photo, sized))
-            readings.append(_Reading(pixels, mirrored=False))
-            if options.flip:
-                readings.append(_Reading(pixels.flip(-1), mirrored=True))
-        return readings
-
-    def _companies(self, photos: Iterable[Image.Image]) -> Iterator[list[Image.Image]]:
-        """Put photos together whose windows are to share batches; where none are: one by one."""
-        most = 1 if self.encoders.windows_at_once is None else PHOTOS_AT_ONCE
-        company: list[Image.Image] = []
-        for photo in photos:
-            company.append(photo)
-            pixels = sum(member.width * member.height for member in company)
-            if len(company) == most or pixels > PIXELS_AT_ONCE:
-                yield company
-                company = []
-        if company:
-            yield company
 
 
 def _label(

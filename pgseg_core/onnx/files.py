@@ -35,6 +35,7 @@ class Reading:
     patch_affinity: float = 0.0
     """Above 0 those vectors are already shared by patches that look alike."""
     candidates: str = "image"
+    """Whose best classes a window may show: the `image`'s own vector's, or its best group's."""
 
 
 @dataclass(frozen=True)

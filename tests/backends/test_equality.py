@@ -6,11 +6,21 @@ Starting ranks costs more than their steps, so all trials of a backend share one
 import importlib.util
 import json
 import shutil
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file
 
-from backends.conformance import TOLERANCE, compare, run_alone, start_trials, trial_config
+from backends.conformance import (
+    TOLERANCE,
+    compare,
+    run_alone,
+    run_trial,
+    start_trials,
+    trial_config,
+)
+from backends.registry import load_backend
 from backends.step import OPTIMIZER
 
 pytestmark = pytest.mark.dist
@@ -54,6 +64,19 @@ def test_gradient_caching_in_float64_is_exact(tmp_path):
         difference = compare(folder, tmp_path / "alone")
         assert difference.largest() < 1e-9, folder.name
         assert difference.every_weight < TOLERANCE, folder.name
+
+
+def test_drawn_patches_are_the_same_ones_when_a_batch_is_encoded_in_parts(tmp_path):
+    """In both passes of a part, and those that the whole batch at once would draw."""
+    config = trial_config(accumulate=2, grad_cache=True)
+    image = replace(config.model.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    model = replace(config.model, image=image, patch_contrast=1.0, contrasted_patches=0.5)
+    config = replace(config, model=model, train=replace(config.train, backend="single"))
+    run_alone(config, tmp_path / "alone", double=True)
+    (tmp_path / "cached").mkdir()
+    with closing(load_backend("single").open(config.train)) as session:
+        run_trial(session, config, tmp_path / "cached", double=True)
+    assert compare(tmp_path / "cached", tmp_path / "alone").largest() < 1e-9
 
 
 @needs_deepspeed

@@ -3,15 +3,20 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from backends.noise import RankNoise
 from backends.world import World, find_world, first_node
+from pgseg_core.comm import LocalCollectives
 from pgseg_core.errors import BackendError
+from pgseg_core.model import build_model
 from pgseg_core.model.grouping import sample_gumbel
 from pgseg_core.model.layers import add_branch
+from pgseg_core.train.task import TrainTask
+from tests.tiny import tiny_batch, tiny_model_config
 
 
 def test_nothing_said_is_a_world_of_one():
@@ -49,6 +54,22 @@ def test_what_deepspeeds_launcher_puts_before_the_command_is_no_option():
 )
 def test_first_node(nodes, first):
     assert first_node(nodes) == first
+
+
+def test_ranks_contrast_the_patches_that_one_process_would_draw():
+    config = tiny_model_config()
+    image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    npr = replace(config.npr, enabled=False)
+    config = replace(config, image=image, npr=npr, patch_contrast=1.0, contrasted_patches=0.5)
+    task, batch = TrainTask(build_model(config), LocalCollectives()).train(), tiny_batch()
+    torch.manual_seed(1)
+    whole = task.encode(batch).patches
+    parts = []
+    for rank, share in enumerate(batch.split(3)):
+        torch.manual_seed(1)
+        with RankNoise(rank, 3):
+            parts.append(task.encode(share).patches)
+    torch.testing.assert_close(torch.cat(parts), whole)
 
 
 def test_ranks_share_the_noise_of_one_process():

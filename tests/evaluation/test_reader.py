@@ -187,6 +187,23 @@ def test_a_departure_from_the_protocols_size_is_in_the_name(segmenter):
     assert own.name == "tcl (at 448, window 32, stride 16)"
 
 
+def test_a_models_own_candidates_are_asked_and_named_where_classes_are_left_out(segmenter):
+    protocol = replace(small("groupvit"), top_k=1)
+    asked = question(protocol, *WORDS, background=False)
+    reading = replace(segmenter.inference, short_side=64, candidates="groups", antialias=False)
+    own = segmenter.reading(reading)
+    reader = Reader(own, protocol, asked, own_size=True)
+    assert "candidates by groups" in reader.name
+    bank = own.embed_classes(Vocabulary(tuple(map(ClassName, NAMES[1:], WORDS))))
+    expected = own.segment(PHOTO, bank, top_k=1).labels
+    assert reader.read(PHOTO, [None])[0].equal(torch.from_numpy(expected))
+    by_image = segmenter.reading(replace(reading, candidates="image"))
+    other = Reader(by_image, protocol, asked, own_size=True).read(PHOTO, [None])
+    assert not other.equal(reader.read(PHOTO, [None]))
+    tcl = small("tcl")
+    assert "candidates" not in Reader(own, tcl, question(tcl, (), *WORDS), own_size=True).name
+
+
 @pytest.mark.parametrize("refine", ["none", "crf"])
 def test_background_words_answer_as_the_segmenter_does(segmenter, refine):
     protocol = small("groupvit")

@@ -12,8 +12,9 @@ from PIL import Image
 
 from pgseg_core.config import InferenceConfig
 from pgseg_core.errors import CheckpointError, ConfigError
-from pgseg_core.inference.affinity import shared_by_alike
+from pgseg_core.inference.affinity import class_scores, shared_by_alike
 from pgseg_core.inference.encoders import TorchEncoders, WindowOutput
+from pgseg_core.inference.explain import explain
 from pgseg_core.inference.options import Choices, SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model import build_model
@@ -22,6 +23,7 @@ from tests.tiny import tiny_config, tiny_model_config
 
 READING = InferenceConfig(short_side=48, long_side=96, window=32, stride=16)
 CLASSES = ["sky", "road", "dog", "tree"]
+MANY = [*CLASSES, "cat", "car", "sea", "sand", "snow", "wall", "boat", "bird", "horse", "person"]
 
 
 class FullBatches(TorchEncoders):
@@ -50,6 +52,38 @@ def segmenter() -> Segmenter:
 
 
 PHOTOS = [photo(0), photo(1, 30, 90), photo(2, 200, 20), photo(3, 1, 1), photo(4)]
+
+
+def test_candidates_are_asked_of_the_image_or_of_its_groups(segmenter):
+    """The option reaches the scores: each window shows the classes its best group is nearest to."""
+    by_groups = segmenter.reading(replace(READING, candidates="groups"))
+    pixels = torch.randn(3, 48, 64, generator=torch.Generator().manual_seed(1))
+    bank, field = segmenter.embed_classes(MANY), segmenter.group_field(pixels)
+    tables = {
+        candidates: class_scores(
+            field.groups, field.images, bank.vectors, segmenter.encoders.scale(),
+            top_k=1, candidates=candidates,
+        )
+        for candidates in ("image", "groups")
+    }  # fmt: skip
+    assert not tables["image"].equal(tables["groups"])
+    for candidates, one in {"image": segmenter, "groups": by_groups}.items():
+        expected = field.scored(tables[candidates]).folded().maps
+        found = one.score_field(pixels, bank, threshold=None, top_k=1).folded().maps
+        torch.testing.assert_close(found, expected)
+
+
+def test_explain_ranks_by_what_chooses_the_candidates(segmenter):
+    by_groups = segmenter.reading(replace(READING, candidates="groups"))
+    bank, options = segmenter.embed_classes(CLASSES), SegmentOptions(top_k=1)
+    for one, words in ((segmenter, "for the photo as a whole"), (by_groups, "by its best group")):
+        reasons = explain(one, PHOTOS[0], bank, options)
+        outside = [reason for reason in reasons if reason.windows == 0]
+        assert outside
+        for reason in outside:
+            assert reason.rank > 1
+            assert reason.share == 0
+            assert words in reason.reason
 
 
 def test_weights_of_a_smaller_vocabulary_are_refused():

@@ -96,7 +96,9 @@ def test_masks_and_scores_are_the_torch_segmenters(segmenters, classes, choices)
     assert_alike(*segmenters, classes, choices)
 
 
-@pytest.mark.parametrize("choices", [{"flip": True}, {"background": True, "threshold": 0.3}])
+@pytest.mark.parametrize(
+    "choices", [{"flip": True}, {"background": True, "threshold": 0.3}, {"top_k": 2}]
+)
 @pytest.mark.parametrize("affinity", [0.0, 0.1])
 def test_patches_that_answer_for_themselves_are_alike_too(choices, affinity):
     config = tiny_model_config()
