@@ -28,6 +28,7 @@ from pgseg_core.experiments.cells import CellFolder
 from pgseg_core.experiments.figure import draw_table
 from pgseg_core.experiments.plan import SCENES, Measurement, Plan, load_plan
 from pgseg_core.experiments.queue import Crew, Outcome, Step
+from pgseg_core.experiments.reuse import check_sweeps, find_same, take
 from pgseg_core.experiments.table import Table, collect
 from pgseg_core.experiments.writing import summary_rows, write_table
 from pgseg_core.viz.sheet import save_figure
@@ -51,6 +52,7 @@ class Wanted:
     full: bool
     data: Path | None
     roots: Mapping[str, Path]
+    reuse: Sequence[Path]
     jobs: int
     threads: int | None
     nproc: int | None
@@ -64,6 +66,8 @@ class Wanted:
         parts += ["--data", str(self.data)] if self.data else []
         for name, root in self.roots.items():
             parts += ["--data-root", f"{name}={root}"]
+        for sweep in self.reuse:
+            parts += ["--reuse", str(sweep)]
         return shlex.join(parts)
 
 
@@ -115,6 +119,7 @@ def _check(plan: Plan, wanted: Wanted, folders: Sequence[CellFolder]) -> None:
         load_backend(config.train.backend)
     for device in {cell.config.train.device for cell in plan.cells}:
         find_device(device)
+    check_sweeps(wanted.reuse)
     if not wanted.again:
         for folder in folders:
             folder.check()
@@ -155,6 +160,9 @@ def steps_of(plan: Plan, wanted: Wanted, folder: CellFolder) -> list[Step]:
     """Say which commands a cell still needs."""
     if wanted.again:
         folder.clear()
+    elif not folder.is_started() and (other := find_same(folder, wanted.reuse)):
+        say(f"{folder.cell.name}: taken from {other.path}")
+        take(folder, other, plan.measurements)
     steps = []
     if not folder.is_trained():
         folder.check()
@@ -168,6 +176,8 @@ def steps_of(plan: Plan, wanted: Wanted, folder: CellFolder) -> list[Step]:
 
 
 def _measure(folder: CellFolder, measurement: Measurement) -> Step:
+    shutil.rmtree(folder.measured(measurement), ignore_errors=True)  # an answer to another question
+    folder.note_asked(measurement)
     options = ["--weights", str(folder.run), "--data-root", measurement.root]
     options += ["--out", str(folder.measured(measurement))]
     options += ["--device", folder.cell.config.train.device]

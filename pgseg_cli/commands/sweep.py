@@ -31,6 +31,10 @@ def sweep(
         list[str] | None,
         typer.Option("--data-root", help="Where an evaluation set is: voc12=VOC2012."),
     ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another sweep's folder: take runs of equal configuration from there."),
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Runs at a time; they share the GPUs.")
     ] = 1,
@@ -57,6 +61,7 @@ def sweep(
         full=full,
         data=data,
         roots=parse_roots(data_root or []),
+        reuse=tuple(reuse or ()),
         jobs=jobs,
         threads=threads,
         nproc=nproc,

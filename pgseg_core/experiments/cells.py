@@ -4,6 +4,7 @@ OUT/sweep.yaml                                   the sweep file, as it was run
 OUT/scenes/                                      data, where the sweep draws its own
 OUT/cells/ROW/seed-0/config.yaml                 the run's whole configuration
 OUT/cells/ROW/seed-0/run/                        as `pgseg train` writes it
+OUT/cells/ROW/seed-0/eval/SET.json               what was asked of a set
 OUT/cells/ROW/seed-0/eval/SET/report.json        as `pgseg eval` writes it
 OUT/cells/ROW/seed-0/log.txt                     what both said
 OUT/table.md, .csv, .json, figure.png, .svg      the table
@@ -14,7 +15,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +65,28 @@ class CellFolder:
         """Folder of a set's report."""
         return self.path / "eval" / measurement.dataset
 
+    def asked(self, measurement: Measurement) -> Path:
+        """What was asked for a set's report: a file of the measurement's keys."""
+        return self.path / "eval" / f"{measurement.dataset}.json"
+
+    def note_asked(self, measurement: Measurement) -> None:
+        """Write down what is asked."""
+        with whole_file(self.asked(measurement)) as file:
+            file.write_text(json.dumps(asdict(measurement), indent=1), "utf-8")
+
+    def lacks(self, measurement: Measurement) -> bool:
+        """Whether a set has no report yet, or one of another question.
+
+        A report without a note of what was asked is taken for an answer.
+        """
+        if not (self.measured(measurement) / REPORT).is_file():
+            return True
+        try:
+            there = json.loads(self.asked(measurement).read_text("utf-8"))
+        except FileNotFoundError:
+            return False
+        return bool(there != asdict(measurement))
+
     def is_started(self) -> bool:
         """Whether there is a run to go on with."""
         return (self.run / CONFIG).is_file()
@@ -78,7 +101,7 @@ class CellFolder:
 
     def missing(self, measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
         """Return the sets that are still to be measured."""
-        return tuple(m for m in measurements if not (self.measured(m) / REPORT).is_file())
+        return tuple(m for m in measurements if self.lacks(m))
 
     def progress(self, measurements: tuple[Measurement, ...]) -> Progress:
         """Say how far the cell has come."""

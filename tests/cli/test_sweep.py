@@ -91,6 +91,7 @@ def test_a_dry_run_lists_and_leaves_nothing(pgseg, here):
         ({"settings": {"train.device": "cuda"}}, "", ["no cuda device"]),
         ({}, "--only PGSegg", ["PGSegg", "Did you mean 'PGSeg'?"]),
         ({}, "--full", ["no section full"]),
+        ({}, "--reuse data", ["--reuse data: no folder of a sweep", "--out"]),
     ],
 )
 def test_refused_before_anything_runs(pgseg, here, changes, options, parts):
@@ -111,7 +112,7 @@ def test_a_cell_goes_on_where_it_was(here):
     folder = CellFolder.of(out, plan.cells[1])
     wanted = Wanted(
         file=here / "tiny.yaml", out=out, only=(), again=False, full=False, data=None, roots={},
-        jobs=1, threads=None, nproc=2, dry_run=False,
+        reuse=(), jobs=1, threads=None, nproc=2, dry_run=False,
     )  # fmt: skip
 
     def commands():
@@ -143,6 +144,12 @@ def test_a_cell_goes_on_where_it_was(here):
     report.write_text("{}")
     assert commands() == []
     assert folder.progress(plan.measurements) == "finished"
+
+    write(here, evaluation=[{"dataset": "scenes", "limit": 3}])
+    plan = load_plan(here / "tiny.yaml", out)
+    assert folder.progress(plan.measurements) == "trained", "another question has no answer yet"
+    assert commands()[0][-2:] == ["--limit", "3"]
+    assert not report.exists()
 
 
 def test_gpus_are_shared_among_the_runs():
