@@ -52,7 +52,7 @@ def read_ds_config(config: TrainConfig, world_size: int) -> dict[str, Any]:
     _check_optimizer(values, config, origin)
     _check_scheduler(values, origin)
     _check_precision(values, config, origin)
-    _check_zero(values, origin)
+    _check_zero(values, origin, compiled=config.compile)
     left = next(_autos(values, ""), None)
     if left is not None:
         raise ConfigError(
@@ -188,7 +188,7 @@ def _check_precision(values: dict[str, Any], config: TrainConfig, origin: str) -
             )
 
 
-def _check_zero(values: dict[str, Any], origin: str) -> None:
+def _check_zero(values: dict[str, Any], origin: str, *, compiled: bool) -> None:
     zero = values.setdefault("zero_optimization", {"stage": 0})
     _mapping(zero, "zero_optimization", origin)
     for name in [name for name, value in zero.items() if value == AUTO and name != "stage"]:
@@ -202,6 +202,12 @@ def _check_zero(values: dict[str, Any], origin: str) -> None:
             f"{origin}: zero_optimization.offload_param is for stage 3, but the stage is "
             f"{zero['stage']}",
             hint='Write "stage": 3, or offload_optimizer instead',
+        )
+    if compiled and zero["stage"] == 3:
+        raise ConfigError(
+            f"{origin}: train.compile does not go with ZeRO stage 3, which fetches weights on "
+            "the way",
+            hint='Write "stage": 2, or --set train.compile=false',
         )
     if "offload_optimizer" in zero:  # our AdamW runs there; DeepSpeed's needs a compiler
         values.setdefault("zero_force_ds_cpu_optimizer", False)

@@ -1,10 +1,13 @@
 """Which device to compute on, and in which arithmetic."""
 
+import importlib.util
+import os
+import shutil
 from typing import Literal
 
 import torch
 
-from pgseg_core.errors import BackendError
+from pgseg_core.errors import BackendError, ConfigError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 """What a forward pass is computed in."""
@@ -45,3 +48,22 @@ def find_precision(name: Precision | Literal["auto"], device: torch.device) -> P
         in_hardware = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
         return "bf16" if in_hardware else "fp32"
     return "fp32"
+
+
+def check_compiler(device: torch.device) -> None:
+    """Refuse `train.compile` where torch.compile would find nothing to compile with.
+
+    Raises:
+        ConfigError: Says what is missing.
+    """
+    if device.type == "cuda":
+        missing = "" if importlib.util.find_spec("triton") else "the package triton"
+    elif device.type == "cpu":
+        names = [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
+        missing = "" if any(map(shutil.which, names)) else "a C++ compiler"
+    else:
+        missing = "a CUDA device or a CPU"
+    if missing:
+        raise ConfigError(
+            f"train.compile: torch.compile needs {missing}", hint="--set train.compile=false"
+        )

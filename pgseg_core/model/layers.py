@@ -5,6 +5,7 @@ materialised.
 """
 
 from collections.abc import Callable
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -142,10 +143,13 @@ class Block(nn.Module):
     """A pre-norm transformer block.
 
     With `recompute`, the backward pass computes the branches a second time instead of finding what
-    the forward pass has kept of them: a third more work for a fraction of the memory.
+    the forward pass has kept of them: a third more work for a fraction of the memory. With
+    `compiled`, torch.compile fuses what is no matrix product in them; packed attention stays as it
+    is, because its parts have other sizes in every batch.
     """
 
     recompute = False
+    compiled = False
 
     def __init__(
         self,
@@ -169,22 +173,35 @@ class Block(nn.Module):
     ) -> Float[Tensor, "... d"]:
         """Attend, then transform each token; see `SelfAttention` for packed sequences."""
         rate, training = self.drop_path_rate, self.training
-        x = add_branch(x, self._run(self._attend, x, packing), rate, training=training)
-        return add_branch(x, self._run(self._transform, x), rate, training=training)
+        attend = Block._attend if packing is None else partial(Block._attend, packing=packing)
+        mixed = self._run(attend, x, compiled=self.compiled and packing is None)
+        x = add_branch(x, mixed, rate, training=training)
+        changed = self._run(Block._transform, x, compiled=self.compiled)
+        return add_branch(x, changed, rate, training=training)
 
-    def _attend(self, x: Float[Tensor, "... d"], packing: Packing | None) -> Float[Tensor, "... d"]:
+    def _attend(
+        self, x: Float[Tensor, "... d"], packing: Packing | None = None
+    ) -> Float[Tensor, "... d"]:
         return self.attn(self.norm1(x), packing)
 
     def _transform(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         return self.mlp(self.norm2(x))
 
     def _run(
-        self, branch: Callable[..., Tensor], x: Float[Tensor, "... d"], *more: Packing | None
+        self, branch: Callable[..., Tensor], x: Float[Tensor, "... d"], *, compiled: bool
     ) -> Float[Tensor, "... d"]:
+        # No noise is drawn in a branch: compiled it would be another, and the second time must be
+        # the first one again on any rank.
+        branch = _compiled(branch) if compiled else branch
         if not (self.recompute and torch.is_grad_enabled()):
-            return branch(x, *more)
-        # No noise is drawn inside, so that the second time is the first one again on any rank.
-        return checkpoint(branch, x, *more, use_reentrant=False, preserve_rng_state=False)
+            return branch(self, x)
+        return checkpoint(branch, self, x, use_reentrant=False, preserve_rng_state=False)
+
+
+@cache
+def _compiled(branch: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Compile a branch once for all blocks, whose weights are its inputs."""
+    return torch.compile(branch)
 
 
 class BatchNorm(nn.BatchNorm1d):

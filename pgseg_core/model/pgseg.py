@@ -84,11 +84,11 @@ class PGSeg(nn.Module):
             feature=self.text_projector(encoded.pooled), pooled=encoded.pooled, words=encoded.words
         )
 
-    def recompute_blocks(self, recompute: bool) -> None:
-        """Choose whether blocks are computed again in the backward pass (`train.recompute`)."""
+    def set_blocks(self, *, recompute: bool, compiled: bool = False) -> None:
+        """Choose how blocks are computed (`train.recompute`, `train.compile`): not what."""
         for module in self.modules():
             if isinstance(module, Block):
-                module.recompute = recompute
+                module.recompute, module.compiled = recompute, compiled
 
     def fade_noise(self, share: float) -> None:
         """Let the assignments of training have a share of `image.assign_noise`."""

@@ -13,7 +13,7 @@ from pgseg_core.comm import Collectives
 from pgseg_core.config import Config, TrainConfig
 from pgseg_core.data.pipeline import TrainingReader
 from pgseg_core.data.shards import find_shards
-from pgseg_core.device import find_device, find_precision
+from pgseg_core.device import check_compiler, find_device, find_precision
 from pgseg_core.errors import ConfigError
 from pgseg_core.memory import keep_freed_memory
 from pgseg_core.model import build_model
@@ -85,6 +85,8 @@ def train(
     """
     config = settled(config)
     check_trackers(config.train.trackers)
+    if config.train.compile:
+        check_compiler(find_device(config.train.device))
     keep_freed_memory()
     with closing(backend.open(config.train)) as session:
         comm = session.comm
@@ -103,7 +105,7 @@ def train(
         )
         schedule = make_schedule(config.train, steps_per_epoch=reader.steps_per_epoch)
         model = build_model(config.model, comm=comm, seed=config.train.seed)
-        model.recompute_blocks(config.train.recompute)
+        model.set_blocks(recompute=config.train.recompute, compiled=config.train.compile)
         task = TrainTask(model, comm, find_teacher(config))
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
         start_step = 0

@@ -83,6 +83,13 @@ def test_contradictions_are_named(tmp_path, given, sentence):
     assert "ds.json" in caught.value.message
 
 
+def test_zero_3_and_compiled_blocks_exclude_each_other(tmp_path):
+    read_ds_config(settings(tmp_path, {"zero_optimization": {"stage": 2}}, compile=True), 2)
+    three = settings(tmp_path, {"zero_optimization": {"stage": 3}}, compile=True)
+    with pytest.raises(ConfigError, match=r"train\.compile does not go with ZeRO stage 3"):
+        read_ds_config(three, 2)
+
+
 @pytest.mark.parametrize(
     ("zero", "sentence"),
     [

@@ -64,10 +64,11 @@ def measure(what: str, size: int, run: Callable[[], object], *, turns: int = 10)
     return Speed(what, size, seconds, counter.get_total_flops(), torch.cuda.max_memory_allocated())
 
 
-def our_step(preset: str, batch: Batch) -> Callable[[], object]:
+def our_step(preset: str, batch: Batch, *, compiled: bool = False) -> Callable[[], object]:
     """A training step in bf16."""
     config = paper(preset)
     model = build_model(config.model).cuda().train()
+    model.set_blocks(recompute=False, compiled=compiled)
     task, optimizer = TrainTask(model, LocalCollectives()), make_optimizer(model, config.train)
     parameters = list(model.parameters())
 
@@ -124,6 +125,9 @@ def speeds() -> list[str]:
         batch = training_batch(size).to(torch.device("cuda"))
         programs: dict[str, Callable[[], Callable[[], object]]] = {
             "train pgseg-vits16": lambda b=batch: our_step("pgseg-vits16", b),
+            "train pgseg-vits16, compiled": lambda b=batch: our_step(
+                "pgseg-vits16", b, compiled=True
+            ),
             "train groupvit-vits16": lambda b=batch: our_step("groupvit-vits16", b),
             "train transformers GroupViT": lambda b=batch: their_step(b),
             "encode 448 x 448": lambda n=size: encoder(n),

@@ -21,7 +21,7 @@ def ours(*, preset: str, size: int, recompute: bool = False) -> Step:
     keep_freed_memory()
     config = paper(preset)
     model = build_model(config.model).train()
-    model.recompute_blocks(recompute)
+    model.set_blocks(recompute=recompute)
     task, batch = TrainTask(model, LocalCollectives()), training_batch(size)
     optimizer = make_optimizer(model, config.train)
     parameters = list(model.parameters())

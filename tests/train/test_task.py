@@ -55,7 +55,7 @@ def test_recomputed_blocks_give_the_same_gradients():
         config = tiny_model_config()
         config = replace(config, image=replace(config.image, drop_path=0.5))
         task = TrainTask(build_model(config), LocalCollectives()).train()
-        task.model.recompute_blocks(recompute)
+        task.model.set_blocks(recompute=recompute)
         torch.manual_seed(3)
         task(tiny_batch()).loss.backward()
         found.append([p.grad for p in task.parameters() if p.grad is not None])
