@@ -136,12 +136,21 @@ class GroupField:
         num_classes = table.shape[-1]
         if num_classes >= table.shape[0] * table.shape[1]:
             return ScoreField(self.maps, table.flatten(0, 1), stand_ins)
-        scores = torch.zeros(num_classes, *self.size)
+        shown = table.any(dim=1)  # (n, c): a window shows a few classes and scores the others 0
+        seen = shown.any(dim=0)
+        seen[0] = True  # so that there is one
+        kept = seen.nonzero()[:, 0]
+        scores = torch.zeros(len(kept), *self.size)
         for number, ((rows, columns), share) in enumerate(
             zip(self._places(), self._shares(), strict=True)
         ):
-            scores[:, rows, columns] += self.pixels.spread(number, table[number]) * share
-        return ScoreField(scores, stand_ins=stand_ins)
+            own = shown[number, kept].nonzero()[:, 0]
+            spread = self.pixels.spread(number, table[number][:, kept[own]]) * share
+            for place, scored in zip(own.tolist(), spread, strict=True):
+                scores[place, rows, columns] += scored
+        if len(kept) == num_classes:
+            return ScoreField(scores, stand_ins=stand_ins)
+        return ScoreField(scores, F.one_hot(kept, num_classes).to(scores.dtype), stand_ins)
 
     def mirrored(self) -> "GroupField":
         """Return the field of the image's mirror image."""

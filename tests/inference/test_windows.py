@@ -77,6 +77,29 @@ def test_scores_are_means_over_windows_in_either_form(num_classes):
     assert scored.num_classes == num_classes
 
 
+@pytest.mark.parametrize("stand_ins", [0, 3])
+def test_what_no_window_shows_is_neither_spread_nor_kept(stand_ins):
+    field = draw_field()
+    table = torch.zeros(len(field.boxes), 3, 9)
+    for number in range(len(table)):  # each window has two of its own
+        table[number, :, [1 + number % 4, 7]] = torch.rand(3, 2)
+    whole = torch.einsum("mhw,mc->chw", field.maps, table.flatten(0, 1))
+    found = field.scored(table, stand_ins=stand_ins)
+    assert len(found.maps) == 6, "the first column and those that are shown"
+    expected = ScoreField(whole, stand_ins=stand_ins)
+    size = (20, 30)
+    torch.testing.assert_close(found.scores(size=size), expected.scores(size=size))
+    torch.testing.assert_close(found.class_maps(), expected.class_maps())
+    assert torch.equal(found.labels(size=size).labels, expected.labels(size=size).labels)
+
+
+def test_nothing_shown_is_the_first_class():
+    field = draw_field()
+    found = field.scored(torch.zeros(len(field.boxes), 3, 5)).labels(size=(20, 30))
+    assert found.labels.eq(0).all()
+    assert found.scores == (0.0,) * 5
+
+
 def test_pixels_lie_among_their_patches():
     """Against one class map interpolated by hand: all windows at once, none at the borders cut."""
     pixels = PatchPixels(grid=(2, 3), patch=4, size=(7, 10))
