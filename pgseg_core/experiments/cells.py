@@ -92,11 +92,14 @@ class CellFolder:
         return (self.run / CONFIG).is_file()
 
     def is_trained(self) -> bool:
-        """Whether the run has done its last step."""
+        """Whether the run has done its last step; one whose last checkpoint is damaged has not."""
         checkpoints = list_checkpoints(self.run)
         if not checkpoints:
             return False
-        state = json.loads((checkpoints[-1] / STATE).read_text("utf-8"))
+        try:
+            state = json.loads((checkpoints[-1] / STATE).read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
         return bool(state.get("finished"))
 
     def missing(self, measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:

@@ -18,7 +18,7 @@ from pgseg_core.experiments.plan import Measurement
 
 
 def check_sweeps(sweeps: Sequence[Path]) -> None:
-    """Refuse folders that no sweep has written.
+    """Refuse folders that no sweep has written, and runs of options that are not known here.
 
     Raises:
         ConfigError: Names the first.
@@ -29,12 +29,14 @@ def check_sweeps(sweeps: Sequence[Path]) -> None:
                 f"--reuse {sweep}: no folder of a sweep",
                 hint="Name what another pgseg sweep had as --out; it has a folder cells.",
             )
+        for config in _configs(sweep):
+            load_config(config)
 
 
 def find_same(folder: CellFolder, sweeps: Sequence[Path]) -> CellFolder | None:
     """Return a trained run of the same configuration; the earlier sweep's before a later one's."""
     for sweep in sweeps:
-        for config in sorted(sweep.glob("cells/*/seed-*/config.yaml")):
+        for config in _configs(sweep):
             other = CellFolder(config.parent, folder.cell)
             if (
                 other.path.resolve() != folder.path.resolve()
@@ -60,6 +62,10 @@ def take(folder: CellFolder, other: CellFolder, measurements: Sequence[Measureme
             folder.note_asked(measurement)
     _copy(other.run, folder.run)
     folder.log.write_text(f"trained as {other.path}\n", "utf-8")
+
+
+def _configs(sweep: Path) -> list[Path]:
+    return sorted(sweep.glob("cells/*/seed-*/config.yaml"))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -185,10 +185,11 @@ class ScoreField:
     """The class scores of every pixel of a resized image: maps, or maps times a table."""
 
     maps: Float[Tensor, "m h w"]
-    """Weight of each (window, group) at each pixel; sums to 1 over m. Without a table: the scores
-    themselves, one map a class."""
+    """The scores of some classes or of all, one map a class; or the weight of each (window, group)
+    at each pixel, which sums to 1 over m."""
     table: Float[Tensor, "m c"] | None = None
-    """Score of each class for each (window, group)."""
+    """Whose maps they are: a 1 for each map's class, or the score of each class for each (window,
+    group). None for one map of every class in order."""
     stand_ins: int = 0
     """How many of the last columns are words that answer as the first class, the background: a
     pixel's score of that class is the best of theirs and its own."""

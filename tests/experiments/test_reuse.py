@@ -63,8 +63,9 @@ def test_another_seed_or_option_is_another_run(tmp_path, other, name, rows):
     assert find_same(folders[name], [other]) is None
 
 
-def test_an_unfinished_run_is_not_taken(tmp_path, other):
-    (other / "cells/a/seed-0/run/checkpoints/step-0000003/state.json").write_text("{}")
+@pytest.mark.parametrize("state", ["{}", '{"finished": tr'])
+def test_an_unfinished_or_damaged_run_is_not_taken(tmp_path, other, state):
+    (other / "cells/a/seed-0/run/checkpoints/step-0000003/state.json").write_text(state)
     _, folders = load(tmp_path, rows={"C": {"model.npr.enabled": False}})
     assert find_same(folders["C:0"], [other]) is None
 
@@ -88,3 +89,6 @@ def test_a_folder_of_no_sweep_is_refused(tmp_path, other):
     check_sweeps([other])
     with pytest.raises(ConfigError, match="no folder of a sweep"):
         check_sweeps([other, tmp_path])
+    (other / "cells/a/seed-0/config.yaml").write_text("model: {image: {wdth: 3}}")
+    with pytest.raises(ConfigError, match=r"unknown option 'model\.image\.wdth'"):
+        check_sweeps([other])
