@@ -18,7 +18,7 @@ from pgseg_core.data.segmentation.instances import object_pixels
 from pgseg_core.data.transforms import normalise
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.baselines import random_groups
-from pgseg_core.inference.resize import resize_photo
+from pgseg_core.inference.resize import resize_to_window
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.windows import pixel_groups
 from pgseg_core.viz.regions import resize_labels
@@ -50,14 +50,14 @@ def model_regions(segmenter: Segmenter, photo: Image.Image) -> Regions:
     """Cut a photo into a model's groups, looking at the whole of it in one window.
 
     Args:
-        segmenter: The model; photos are resized as its `inference` says.
+        segmenter: The model; the photo's short side becomes that of its windows.
         photo: RGB.
 
     Returns:
         The last stage's groups at the photo's own size, with the patches as the first grouping
         block sees them (after its LayerNorm).
     """
-    pixels = normalise(resize_photo(photo, segmenter.inference))
+    pixels = normalise(resize_to_window(photo, segmenter.inference))
     output = segmenter.encode(pixels[None])
     maps = output.group_maps().float().cpu().unflatten(2, output.grid)
     size = (pixels.shape[1], pixels.shape[2])

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pgseg_core.data.transforms import normalise
-from pgseg_core.inference.resize import resize_photo
+from pgseg_core.inference.resize import resize_to_window
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.model import ImageOutput
 from pgseg_core.model.image_encoder import Stage
@@ -91,7 +91,7 @@ class Probe:
 
 @torch.inference_mode()
 def probe(segmenter: Segmenter, photo: Image.Image) -> Probe:
-    """Encode a photo in one window, at the size that the model reads photos at.
+    """Encode a photo in one window; its short side becomes that of the model's windows.
 
     Args:
         segmenter: The model.
@@ -99,7 +99,7 @@ def probe(segmenter: Segmenter, photo: Image.Image) -> Probe:
     """
     encoder = segmenter.model.image_encoder
     stages = [cast("Stage", stage) for stage in encoder.stages]
-    pixels = resize_photo(photo, segmenter.inference)
+    pixels = resize_to_window(photo, segmenter.inference)
     named = {
         f"{number}.{name}": module
         for number, stage in enumerate(stages)

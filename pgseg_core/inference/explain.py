@@ -164,8 +164,9 @@ def _words(
         rival: Class or word that is best in the group where this class is best.
         is_word: Whether that is a background word.
     """
+    share = f"{seen.group_share:.1%}" if seen.group_share >= 0.0005 else "less than 0.1%"
     if seen.share > 0:
-        return f"found, best in a {part} of {seen.group_share:.1%} of the photo", ""
+        return f"found, best in a {part} of {share} of the photo", ""
     if seen.windows == 0:
         return (
             f"place {seen.rank} of {seen.rivals} {whole}, and only the best "
@@ -174,13 +175,13 @@ def _words(
         )
     if is_word:
         return (
-            f"its best {part} ({seen.group_share:.1%} of the photo) is rather {rival}, which is "
+            f"its best {part} ({share} of the photo) is rather {rival}, which is "
             f"background here: {seen.winner_score:.2f} against {seen.score:.2f}",
             f"--background-words without {rival}, or none",
         )
     if rival != seen.name:
         return (
-            f"its best {part} ({seen.group_share:.1%} of the photo) is rather {rival}: "
+            f"its best {part} ({share} of the photo) is rather {rival}: "
             f"{seen.winner_score:.2f} against {seen.score:.2f}",
             f"without {rival}, or with more wordings for {seen.name} in a file (-c @classes.txt)",
         )
@@ -192,7 +193,7 @@ def _words(
             f"--threshold {lower:g}, or --no-background",
         )
     return (
-        f"best in a {part} that holds {seen.group_share:.1%} of the photo, where other windows or "
+        f"best in a {part} that holds {share} of the photo, where other windows or "
         "refinement saw something else",
         "--size with a larger number, or --refine none",
     )

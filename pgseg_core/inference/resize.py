@@ -62,3 +62,15 @@ def resize_photo(image: Image.Image, config: InferenceConfig) -> UInt8[Tensor, "
     planes = torch.from_numpy(np.asarray(image, dtype=np.float32)).permute(2, 0, 1)[None]
     resized = F.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
     return resized[0].round().to(torch.uint8).permute(1, 2, 0).contiguous()
+
+
+def resize_to_window(image: Image.Image, config: InferenceConfig) -> UInt8[Tensor, "h w 3"]:
+    """Resize a photo until its short side is that of one window: what a single pass should see.
+
+    The same as `resize_photo` for models whose windows are as high as the photo (the protocol).
+
+    Args:
+        image: RGB.
+        config: How the model reads.
+    """
+    return resize_photo(image, replace(config, short_side=min(config.short_side, config.window)))

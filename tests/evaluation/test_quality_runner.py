@@ -107,6 +107,9 @@ def test_a_models_groups_are_taken_from_the_whole_photo(segmenter):
     again = model_regions(segmenter, photo)
     assert np.array_equal(again.groups, regions.groups)
     assert -0.5 < compactness(regions.features, regions.patches) <= 1
+    in_halves = segmenter.reading(InferenceConfig(short_side=64, window=32, stride=16))
+    halves = model_regions(in_halves, photo)
+    assert np.array_equal(halves.groups, regions.groups), "one window is one window's size"
 
 
 def test_features_are_what_the_first_grouping_block_compares(segmenter):

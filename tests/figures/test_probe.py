@@ -1,5 +1,7 @@
 """What figures read from a pass of the encoder is what the encoder itself computed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,10 @@ def test_richness_by_loops(seen: Probe, number: int, space: str) -> None:
 def test_a_photo_that_fills_no_whole_patches(segmenter: Segmenter) -> None:
     odd = probe(segmenter, make_photo(61, 43))
     assert odd.grid[0] * odd.grid[1] == odd.groups_on_patches(0).shape[1]
+
+
+def test_a_photo_read_in_small_windows_is_seen_as_one_of_them(segmenter: Segmenter) -> None:
+    window = segmenter.inference.window
+    small = replace(segmenter.inference, short_side=2 * window)
+    seen = probe(segmenter.reading(small), make_photo(90, 60))
+    assert min(seen.grid) == window // segmenter.encoders.patch_size
