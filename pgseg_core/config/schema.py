@@ -184,6 +184,10 @@ class InferenceConfig:
     """By what the five classes are chosen that one window may show: by how well they fit the
     `image`'s own vector (the protocol), or its best one of the `groups` (or patches, where they
     answer alone). The first keeps a small thing from being named in an image of something else."""
+    fade_windows: bool = False
+    """Whether a window counts less and less from its middle to its borders where others overlap it,
+    so that masks have no straight edges where windows end. Otherwise all over a pixel count the
+    same, as in the protocols."""
 
     def __post_init__(self) -> None:
         if self.stride > self.window:

@@ -70,6 +70,8 @@ class Reader:
                     departures.append(f"patch affinity {models.patch_affinity:g}")
                 if protocol.top_k and models.candidates != "image":
                     departures.append(f"candidates by {models.candidates}")
+                if models.fade_windows:
+                    departures.append("windows faded")
             reading = models
         words = question.background_words
         if words.words:

@@ -60,6 +60,7 @@ def encode_fields(
     stride: int,
     patch_share: float = 0.0,
     patch_affinity: float = 0.0,
+    fade: bool = False,
 ) -> list[GroupField]:
     """Encode images window by window: where their groups are, and what they say.
 
@@ -72,6 +73,7 @@ def encode_fields(
             a group of the field.
         patch_affinity: Temperature at which patches that look alike share their vectors; 0 does
             not.
+        fade: Whether windows count less towards their borders.
     """
     boxes = [window_boxes(*image.shape[1:], window=window, stride=stride) for image in images]
     alone = patch_share > 0
@@ -95,6 +97,7 @@ def encode_fields(
             own,
             [seen[number, at] for at in range(len(own))],
             alone=alone,
+            fade=fade,
         )
         for number, (image, own) in enumerate(zip(images, boxes, strict=True))
     ]
@@ -129,6 +132,7 @@ def _field(
     seen: list[Seen],
     *,
     alone: bool,
+    fade: bool,
 ) -> GroupField:
     """Enlarge the windows' maps to their pixels, and cut off what they were filled up with."""
     groups, vectors, soft = (torch.stack(part) for part in zip(*seen, strict=True))
@@ -145,6 +149,7 @@ def _field(
         pixels=pixels,
         groups=groups,
         images=vectors,
+        fade=fade,
     )
 
 

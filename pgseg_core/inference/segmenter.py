@@ -273,6 +273,7 @@ class Segmenter:
             stride=self.inference.stride,
             patch_share=self.inference.patch_share,
             patch_affinity=self.inference.patch_affinity,
+            fade=self.inference.fade_windows,
         )
 
     @torch.inference_mode()

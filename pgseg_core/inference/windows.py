@@ -6,7 +6,7 @@ map of every class at full size never exists: resizing is linear and is done to 
 product with the table is taken band by band.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,18 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Int16, UInt8
 from torch import Tensor
 
-from pgseg_core.inference.boxes import Box
+from pgseg_core.inference.boxes import Box, window_weights
 
 BAND_BYTES = 128 * 2**20
 """Largest piece of (pixels x classes) scores held at a time."""
-
-
-def coverage(height: int, width: int, boxes: Sequence[Box]) -> Float[Tensor, "h w"]:
-    """Count the windows over each pixel."""
-    count = torch.zeros(height, width)
-    for box in boxes:
-        count[box.top : box.bottom, box.left : box.right] += 1
-    return count
 
 
 def pixel_groups(
@@ -114,15 +106,15 @@ class GroupField:
     """Vector of each group of each window."""
     images: Float[Tensor, "n e"]
     """Vector of each window as a whole."""
+    fade: bool = False
+    """Whether a window counts less towards its borders (`InferenceConfig.fade_windows`)."""
 
     @property
     def maps(self) -> Float[Tensor, "m h w"]:
         """Weight of each (window, group) at each pixel; sums to 1 over m."""
         num_groups = self.groups.shape[1]
         maps = torch.zeros(len(self.boxes), num_groups, *self.size)
-        for number, ((rows, columns), share) in enumerate(
-            zip(self._places(), self._shares(), strict=True)
-        ):
+        for number, (rows, columns), share in self._windows():
             maps[number, :, rows, columns] = self.pixels.weights(number, num_groups) * share
         return maps.flatten(0, 1)
 
@@ -141,9 +133,7 @@ class GroupField:
         seen[0] = True  # so that there is one
         kept = seen.nonzero()[:, 0]
         scores = torch.zeros(len(kept), *self.size)
-        for number, ((rows, columns), share) in enumerate(
-            zip(self._places(), self._shares(), strict=True)
-        ):
+        for number, (rows, columns), share in self._windows():
             own = shown[number, kept].nonzero()[:, 0]
             spread = self.pixels.spread(number, table[number][:, kept[own]]) * share
             for place, scored in zip(own.tolist(), spread, strict=True):
@@ -160,13 +150,11 @@ class GroupField:
         )
         return replace(self, boxes=boxes, pixels=self.pixels.mirrored())
 
-    def _places(self) -> list[tuple[slice, slice]]:
-        return [(slice(box.top, box.bottom), slice(box.left, box.right)) for box in self.boxes]
-
-    def _shares(self) -> list[Float[Tensor, "y x"]]:
-        """Return each window's weight at its pixels: all windows over a pixel count the same."""
-        count = coverage(*self.size, self.boxes)
-        return [1 / count[rows, columns] for rows, columns in self._places()]
+    def _windows(self) -> Iterator[tuple[int, tuple[slice, slice], Float[Tensor, "y x"]]]:
+        """Yield each window's number, its place and its weight at its pixels."""
+        weights = window_weights(self.size, self.boxes, fade=self.fade)
+        for number, (box, weight) in enumerate(zip(self.boxes, weights, strict=True)):
+            yield number, box.place, torch.from_numpy(weight)
 
 
 @dataclass(frozen=True)

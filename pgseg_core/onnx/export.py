@@ -116,6 +116,7 @@ def _describe(checkpoint: Checkpoint, model: PGSeg) -> Description:
             patch_share=reading.patch_share,
             patch_affinity=reading.patch_affinity,
             candidates=reading.candidates,
+            fade_windows=reading.fade_windows,
         ),
         weights=hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest(),
     )

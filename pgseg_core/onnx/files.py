@@ -36,6 +36,7 @@ class Reading:
     """Above 0 those vectors are already shared by patches that look alike."""
     candidates: str = "image"
     """Whose best classes a window may show: the `image`'s own vector's, or its best group's."""
+    fade_windows: bool = False
 
 
 @dataclass(frozen=True)

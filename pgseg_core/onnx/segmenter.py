@@ -218,6 +218,7 @@ class OnnxSegmenter:
             pixels=owned,
             groups=np.concatenate([output.groups for output in outputs]),
             images=np.concatenate([output.images for output in outputs]),
+            fade=reading.fade_windows,
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int, Int16, UInt8
 
-from pgseg_core.inference.boxes import Box
+from pgseg_core.inference.boxes import Box, window_weights
 from pgseg_core.onnx.reading import neighbours
 
 BAND_BYTES = 16 * 2**20
@@ -61,6 +61,8 @@ class GroupField:
     """The groups that each pixel of each window belongs to."""
     groups: Float[np.ndarray, "n g e"]
     images: Float[np.ndarray, "n e"]
+    fade: bool = False
+    """Whether a window counts less towards its borders (`InferenceConfig.fade_windows`)."""
 
     def scored(self, table: Float[np.ndarray, "n g k"], *, stand_ins: int = 0) -> "ScoreField":
         """Give every pixel the class scores of its groups, averaged over the windows above it.
@@ -74,13 +76,11 @@ class GroupField:
         seen = table.max(axis=(0, 1)) > 0
         seen[0] = True
         columns = np.flatnonzero(seen)
-        count = np.zeros(self.size, dtype=np.float32)
-        for box in self.boxes:
-            count[_place(box)] += 1
         scores = np.zeros((len(columns), *self.size), dtype=np.float32)
-        for number, (box, own) in enumerate(zip(self.boxes, table[:, :, columns], strict=True)):
-            place = _place(box)
-            scores[(slice(None), *place)] += self.pixels.spread(number, own) / count[place]
+        weights = window_weights(self.size, self.boxes, fade=self.fade)
+        for number, (box, weight) in enumerate(zip(self.boxes, weights, strict=True)):
+            spread = self.pixels.spread(number, table[number][:, columns])
+            scores[(slice(None), *box.place)] += spread * weight
         return ScoreField(scores, columns, table.shape[-1] - stand_ins, stand_ins)
 
     def mirrored(self) -> "GroupField":
@@ -231,7 +231,3 @@ def _enlarged(
     if maps.shape[1:] == size:
         return maps
     return np.concatenate([band for _, band in _bands(maps, size)], axis=1)
-
-
-def _place(box: Box) -> tuple[slice, slice]:
-    return slice(box.top, box.bottom), slice(box.left, box.right)

@@ -191,9 +191,10 @@ def test_a_models_own_candidates_are_asked_and_named_where_classes_are_left_out(
     protocol = replace(small("groupvit"), top_k=1)
     asked = question(protocol, *WORDS, background=False)
     reading = replace(segmenter.inference, short_side=64, candidates="groups", antialias=False)
+    reading = replace(reading, fade_windows=True)
     own = segmenter.reading(reading)
     reader = Reader(own, protocol, asked, own_size=True)
-    assert "candidates by groups" in reader.name
+    assert "candidates by groups; windows faded" in reader.name
     bank = own.embed_classes(Vocabulary(tuple(map(ClassName, NAMES[1:], WORDS))))
     expected = own.segment(PHOTO, bank, top_k=1).labels
     assert reader.read(PHOTO, [None])[0].equal(torch.from_numpy(expected))

@@ -1,5 +1,8 @@
 """Sliding windows against naive loops, and banded scores against the whole map."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgseg_core.inference import windows
-from pgseg_core.inference.boxes import window_boxes
+from pgseg_core.inference.boxes import window_boxes, window_weights
 from pgseg_core.inference.windows import (
     GroupField,
     OwnedPixels,
     PatchPixels,
     ScoreField,
     average,
-    coverage,
     pixel_groups,
 )
 
@@ -23,16 +25,22 @@ SIZES = st.integers(1, 90)
 
 @settings(deadline=None)
 @given(SIZES, SIZES, st.integers(1, 32), st.integers(1, 32))
-def test_windows_cover_everything_and_stay_inside(height, width, window, stride):
+def test_windows_stay_inside_and_weigh_one_everywhere(height, width, window, stride):
     stride = min(stride, window)
     boxes = window_boxes(height, width, window=window, stride=stride)
-    assert coverage(height, width, boxes).min() >= 1
     for box in boxes:
         assert 0 <= box.top < box.bottom <= height
         assert 0 <= box.left < box.right <= width
         assert box.bottom - box.top == min(window, height)
         assert box.right - box.left == min(window, width)
     assert len(set(boxes)) == len(boxes)
+    for fade in (False, True):
+        total = np.zeros((height, width))
+        for box, weight in zip(
+            boxes, window_weights((height, width), boxes, fade=fade), strict=True
+        ):
+            total[box.top : box.bottom, box.left : box.right] += weight
+        np.testing.assert_allclose(total, 1, rtol=1e-5)
 
 
 def test_last_window_is_shifted_back_inside():
@@ -60,17 +68,22 @@ def draw_field(height: int = 20, width: int = 30) -> GroupField:
     )
 
 
+@pytest.mark.parametrize("fade", [False, True])
 @pytest.mark.parametrize("num_classes", [2, 500])
-def test_scores_are_means_over_windows_in_either_form(num_classes):
-    field = draw_field()
+def test_scores_are_means_over_windows_in_either_form(num_classes, fade):
+    """A faded window weighs by how far a pixel is from its borders, in rows times in columns."""
+    field = replace(draw_field(), fade=fade)
     table = torch.rand(len(field.boxes), 3, num_classes)
     expected, count = torch.zeros(num_classes, 20, 30), torch.zeros(20, 30)
     for number, box in enumerate(field.boxes):
         for row in range(box.top, box.bottom):
             for column in range(box.left, box.right):
                 group = field.pixels.owners[number, row - box.top, column - box.left].long()
-                expected[:, row, column] += table[number, group]
-                count[row, column] += 1
+                down = min(row + 0.5 - box.top, box.bottom - row - 0.5)
+                across = min(column + 0.5 - box.left, box.right - column - 0.5)
+                weight = down * across if fade else 1.0
+                expected[:, row, column] += weight * table[number, group]
+                count[row, column] += weight
     scored = field.scored(table)
     assert (scored.table is None) == (num_classes == 2)
     torch.testing.assert_close(scored.scores(size=(20, 30)), expected / count)

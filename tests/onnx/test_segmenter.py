@@ -105,6 +105,7 @@ def test_patches_that_answer_for_themselves_are_alike_too(choices, affinity):
     image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
     image = replace(image, fill_empty=True)
     reading = replace(READING, patch_share=0.6, patch_affinity=affinity, candidates="groups")
+    reading = replace(reading, fade_windows=affinity > 0)
     both = pair(replace(config, image=image), reading)
     assert_alike(*both, CLASSES, choices)
 
