@@ -21,9 +21,11 @@ from pgseg_cli.drawing import (
     pick_samples,
     save_all,
 )
+from pgseg_core.data.segmentation import SegmentationSet
 from pgseg_core.errors import ConfigError, did_you_mean
-from pgseg_core.evaluation.protocols import load_protocol
-from pgseg_core.evaluation.question import Overrides, ask
+from pgseg_core.evaluation.background import as_recommended
+from pgseg_core.evaluation.protocols import Protocol, load_protocol
+from pgseg_core.evaluation.question import Overrides, Question, ask
 from pgseg_core.evaluation.reader import Reader
 from pgseg_core.evaluation.regions import Regions, find_mask_file, read_regions
 from pgseg_core.figures.compare import Column, MaskColumn, draw_comparison
@@ -31,6 +33,7 @@ from pgseg_core.figures.photos import read_photos
 from pgseg_core.inference.segmentation import BACKGROUND
 from pgseg_core.text.vocabulary import load_vocabulary
 from pgseg_core.viz.palette import own_colours
+from pgseg_core.weights import Recommended
 
 PALETTES = ("safe", "own")
 """Colours of classes: told apart by every kind of colour vision, or those of a set's publishers."""
@@ -118,10 +121,9 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
     colours = _colours(wanted.palette, images.vocabulary, images.class_names)
     samples = pick_samples(images, wanted.images, limit=wanted.limit)
     protocol = load_protocol("groupvit")
-    background = "auto" if wanted.threshold is None else f"{wanted.threshold:g}"
-    question = ask(images, protocol, Overrides(background=background))
     columns = []
     for model in _models(wanted):
+        question = _question(images, protocol, wanted.threshold, model.segmenter.recommended)
         reader = Reader(model.segmenter, protocol, question, own_size=True)
         labels = [reader.read(one.image, [question.threshold])[0].numpy() for one in samples]
         columns.append(Column(model.name, labels))
@@ -135,6 +137,17 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
         background=images.has_background,
         colours=colours,
     )
+
+
+def _question(
+    images: SegmentationSet, protocol: Protocol, threshold: float | None, recommended: Recommended
+) -> Question:
+    """Ask with the threshold given, else as the weights recommend, else as the protocol has it."""
+    if threshold is not None:
+        return ask(images, protocol, Overrides(background=f"{threshold:g}"))
+    if images.has_background and recommended.background is not None:
+        return ask(images, protocol, as_recommended(Overrides(), recommended))
+    return ask(images, protocol, Overrides())
 
 
 def _of_photos(wanted: Comparison) -> _Shown:

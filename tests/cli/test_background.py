@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+from pgseg_cli import comparing
 from tests.cli.test_bad_input import photo
 
 SECOND = "eval -w runs/pgseg-tiny --dataset folder --data-root second --json"
@@ -121,3 +123,25 @@ def test_a_wrong_card_is_named(pgseg, here, inference, words):
     assert refused.code == 2
     assert "advised/card.json" in refused.words
     assert words in refused.words
+
+
+def test_models_are_compared_each_with_the_background_it_recommends(pgseg, sets, monkeypatch):
+    """The same weights with a card that calls nothing background, and with one that calls all."""
+    newest = sorted((sets / "runs/pgseg-tiny/checkpoints").glob("step-*"))[-1]
+    for name, threshold in (("never", 0.0), ("always", 1.0)):
+        shutil.copytree(newest, sets / name)
+        card = {"inference": {"background": threshold, "background_words": "none"}}
+        (sets / name / "card.json").write_text(json.dumps(card))
+    drawn = []
+    monkeypatch.setattr(
+        comparing, "draw_comparison", lambda *given, **_: drawn.append(given[1]) or Figure()
+    )
+    line = "viz compare --dataset folder --data-root first -w never -w always -w runs/pgseg-tiny"
+    assert pgseg(line).code == 0
+    never, always, plain, truth = (np.stack(column.labels) for column in drawn[0])
+    assert not (never == 0).any()
+    assert (always == 0).mean() > 0.5
+    assert pgseg(f"{line} --threshold 0.95").code == 0
+    given = np.stack(drawn[1][0].labels)
+    assert np.array_equal(given, plain)
+    assert truth.shape == given.shape

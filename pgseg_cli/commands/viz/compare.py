@@ -53,7 +53,8 @@ def compare(
             "--threshold",
             min=0.0,
             max=1.0,
-            help="Groups that score below this are background. Default: the protocol's, or 0.95.",
+            help="Groups that score below this are background. Default: what each model's card "
+            "recommends, else 0.95.",
         ),
     ] = None,
     templates: Templates = "simple",
