@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from backends.quiet import importing_deepspeed
 from backends.registry import installed_backends
 from pgseg_core.device import find_device, find_precision
 from pgseg_core.train.meter import total_memory
@@ -111,9 +112,8 @@ def _optional() -> list[Finding]:
 
 def _deepspeed_ops() -> Finding:
     """Say which of DeepSpeed's compiled operations could be built here; pgseg needs none."""
-    if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    from deepspeed.ops.op_builder.all_ops import ALL_OPS  # noqa: PLC0415 - optional, and slow to import
+    with importing_deepspeed():
+        from deepspeed.ops.op_builder.all_ops import ALL_OPS  # noqa: PLC0415 - optional, slow to import
 
     can = [name for name in _OPS if name in ALL_OPS and ALL_OPS[name].is_compatible(verbose=False)]
     value = ", ".join(can) if can else "none can be built here (pgseg needs none)"

@@ -1,5 +1,7 @@
 """DeepSpeed's own estimates of memory, beside ours."""
 
+from backends.quiet import importing_deepspeed
+
 _GPUS_PER_NODE = 8
 
 
@@ -12,12 +14,13 @@ def deepspeed_states(
     are not); ours are float32 alone. None where DeepSpeed is not installed.
     """
     try:
-        from deepspeed.runtime.zero.stage3 import (  # noqa: PLC0415 - optional, and slow to import
-            estimate_zero3_model_states_mem_needs,
-        )
-        from deepspeed.runtime.zero.stage_1_and_2 import (  # noqa: PLC0415 - as above
-            estimate_zero2_model_states_mem_needs,
-        )
+        with importing_deepspeed():
+            from deepspeed.runtime.zero.stage3 import (  # noqa: PLC0415 - optional, slow to import
+                estimate_zero3_model_states_mem_needs,
+            )
+            from deepspeed.runtime.zero.stage_1_and_2 import (  # noqa: PLC0415 - as above
+                estimate_zero2_model_states_mem_needs,
+            )
     except ImportError:
         return None
     here = min(devices, _GPUS_PER_NODE)

@@ -40,7 +40,7 @@ def window_boxes(height: int, width: int, *, window: int, stride: int) -> list[B
 def window_weights(
     size: tuple[int, int], boxes: Sequence[Box], *, fade: bool
 ) -> list[Float32[np.ndarray, "y x"]]:
-    """Return how much each window counts at its pixels (step 7); over a pixel they sum to 1.
+    """Return how much each window counts at its pixels (step 2); over a pixel they sum to 1.
 
     Args:
         size: Height and width of the image.

@@ -1,6 +1,10 @@
 """`pgseg train --dry-run` and `pgseg doctor`, as typed."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +35,17 @@ def test_its_json_adds_up(here, pgseg):
     assert plan["data"]["steps per epoch"] == 48 // plan["config"]["train"]["batch_size"]
     step = plan["step"]["0"]
     assert step["pairs_per_second"] == pytest.approx(step["pairs"] / step["seconds"])
+
+
+@pytest.mark.parametrize(
+    "line", [f"train --dry-run --devices 2 --device-kind h100 --json {TINY}", "doctor --json"]
+)
+def test_nothing_but_json_is_on_standard_output(here, line):
+    """In a process of its own: DeepSpeed logs to standard output when it is first imported."""
+    alone = {name: value for name, value in os.environ.items() if name != "DS_ACCELERATOR"}
+    command = [sys.executable, "-m", "pgseg_cli.main", *shlex.split(line)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=alone)
+    assert json.loads(done.stdout)
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(here, pgseg):

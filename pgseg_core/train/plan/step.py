@@ -12,7 +12,7 @@ from pgseg_core.npr.matching import MOST_THREADS
 from pgseg_core.train.plan.devices import DeviceKind
 from pgseg_core.train.plan.sizes import ModelSizes
 
-READ_PER_CORE = 370.0
+READ_PER_CORE = 900.0
 """Pairs of 224 pixels that a core reads, decodes and crops in a second (docs/benchmarks.md)."""
 _BACKWARD = 2.0
 _OVERLAP = 0.5
