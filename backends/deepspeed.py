@@ -21,6 +21,7 @@ from backends.ds_config import read_ds_config
 from backends.grad_cache import CachedTask, cached_step
 from backends.group import GroupSession, ProcessGroup
 from backends.loss_scale import LossScale
+from backends.quiet import importing_deepspeed
 from backends.step import (
     bank_drift,
     check_precision,
@@ -44,13 +45,11 @@ from pgseg_core.train.protocols import StepReport
 from pgseg_core.train.schedule import Schedule
 from pgseg_core.train.task import TaskOutput, TrainTask
 
-if not torch.cuda.is_available():
-    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+with importing_deepspeed():
+    import deepspeed
+    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
-import deepspeed
-from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
-
-from backends.zero_state import ZeroState
+    from backends.zero_state import ZeroState
 
 _COMPILED = "deepspeed_shm_comm"
 """An all-reduce through shared memory that DeepSpeed would compile at the first start on a CPU."""

@@ -1,4 +1,4 @@
-"""DeepSpeed imported for what it knows, by commands whose standard output is theirs."""
+"""DeepSpeed imported without a word on standard output, which belongs to the commands."""
 
 import os
 import sys

@@ -5,7 +5,7 @@ that is a page of options already.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -142,12 +142,18 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
 def _question(
     images: SegmentationSet, protocol: Protocol, threshold: float | None, recommended: Recommended
 ) -> Question:
-    """Ask with the threshold given, else as the weights recommend, else as the protocol has it."""
-    if threshold is not None:
-        return ask(images, protocol, Overrides(background=f"{threshold:g}"))
+    """Ask as the weights recommend, else as the protocol has it; a given threshold takes theirs."""
+    wanted = Overrides()
     if images.has_background and recommended.background is not None:
-        return ask(images, protocol, as_recommended(Overrides(), recommended))
-    return ask(images, protocol, Overrides())
+        wanted = as_recommended(wanted, recommended)
+    if threshold is not None:
+        if not images.has_background:
+            raise ConfigError(
+                f"--threshold {threshold:g}: {images.name} has no background class",
+                hint="Leave it out.",
+            )
+        wanted = replace(wanted, background=f"{threshold:g}", background_from="given")
+    return ask(images, protocol, wanted)
 
 
 def _of_photos(wanted: Comparison) -> _Shown:

@@ -154,4 +154,4 @@ def _field(
 
 
 def _cut(pixels: Float[Tensor, "3 h w"], box: Box) -> Float[Tensor, "3 y x"]:
-    return pixels[:, box.top : box.bottom, box.left : box.right]
+    return pixels[(slice(None), *box.place)]

@@ -242,4 +242,4 @@ def _parts(boxes: Sequence[Box]) -> Iterator[Sequence[Box]]:
 
 
 def _cut(pixels: Float[np.ndarray, "3 h w"], box: Box) -> Float[np.ndarray, "3 y x"]:
-    return pixels[:, box.top : box.bottom, box.left : box.right]
+    return pixels[(slice(None), *box.place)]
