@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pgseg_core.data.batch import Batch
-from pgseg_core.model.layers import BatchNorm
+from pgseg_core.model.batch_norm import BatchNorm
 from pgseg_core.model.statistics import EnoughError, StatisticsTape
 from pgseg_core.train.encoded import Encoded, join
 from pgseg_core.train.task import TaskOutput, TrainTask

@@ -14,10 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from pgseg_core.comm import Collectives, LocalCollectives
+from pgseg_core.model.batch_norm import BatchNorm
 from pgseg_core.model.frugal import linear_of
 from pgseg_core.model.packing import Packing
-from pgseg_core.model.statistics import StatisticsTape
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -204,50 +203,6 @@ def _compiled(branch: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return torch.compile(branch)
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over all ranks, of vectors or of token sequences.
-
-    The world of one is torch's own. With more ranks the moments are averaged by the collectives,
-    on any device (torch's SyncBatchNorm refuses CPUs).
-    """
-
-    comm: Collectives = LocalCollectives()
-    tape: StatisticsTape | None = None
-    """Supplies the statistics of a batch that is encoded in parts."""
-    tracks: bool = True
-    """Whether a pass is remembered in the running statistics; off where it is a repetition."""
-
-    def forward(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
-        """Normalise each channel over all leading axes of all ranks' inputs."""
-        flat = x.reshape(-1, x.shape[-1])
-        whole = self.comm.world_size == 1 and self.tape is None and self.tracks
-        if not self.training or whole:
-            return super().forward(flat).reshape(x.shape)
-        flat = flat if flat.dtype == torch.float64 else flat.float()
-        if self.tape is not None:
-            mean, variance = self.tape.moments(flat, self.track)
-        else:
-            mean = self.comm.mean(flat.mean(dim=0))
-            variance = self.comm.mean((flat - mean).square().mean(dim=0))
-            if self.tracks:
-                count = len(flat) * self.comm.world_size
-                self.track(mean.detach(), variance.detach(), count=count)
-        normal = (flat - mean) * torch.rsqrt(variance + self.eps)
-        return (normal * self.weight + self.bias).reshape(x.shape)
-
-    @torch.no_grad()
-    def track(self, mean: Tensor, variance: Tensor, *, count: int) -> None:
-        """Move the running statistics towards a batch's, taken over `count` rows."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        momentum = 0.1 if self.momentum is None else self.momentum
-        unbiased = variance * count / max(count - 1, 1)
-        self.running_mean.lerp_(mean.to(self.running_mean), momentum)
-        self.running_var.lerp_(unbiased.to(self.running_var), momentum)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
-
-
 class LinearProjector(nn.Linear):
     """One linear map into the joint space."""
 
@@ -300,7 +255,9 @@ class Projector(nn.Module):
         )
 
     def _from_hidden(self, hidden: Float[Tensor, "... h"]) -> Float[Tensor, "... o"]:
-        return self.fc2(F.relu(self.norm(hidden), inplace=True))
+        # What is changed in place is no view: its gradient would be copied whole, five times.
+        rows = self.norm(hidden.reshape(-1, hidden.shape[-1]))
+        return self.fc2(F.relu(rows, inplace=True)).reshape(*hidden.shape[:-1], -1)
 
     def as_at_test(self, x: Float[Tensor, "... w"]) -> Float[Tensor, "... o"]:
         """Project with the remembered statistics, without touching them, with gradients.

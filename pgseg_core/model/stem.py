@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.config import ImageEncoderConfig
-from pgseg_core.model.layers import BatchNorm
+from pgseg_core.model.batch_norm import BatchNorm
 from pgseg_core.model.lite0 import CHANNELS, Lite0
 from pgseg_core.model.outputs import StemOutput
 

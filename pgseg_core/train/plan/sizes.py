@@ -12,7 +12,8 @@ from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import Config
 from pgseg_core.data.batch import Batch
 from pgseg_core.model import PGSeg, build_model
-from pgseg_core.model.layers import BatchNorm, Projector
+from pgseg_core.model.batch_norm import BatchNorm
+from pgseg_core.model.layers import Projector
 from pgseg_core.npr import match
 from pgseg_core.train.encoded import Encoded
 from pgseg_core.train.task import TrainTask
