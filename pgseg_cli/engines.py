@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pgseg_core.errors import ConfigError, did_you_mean
+from pgseg_core.memory import kept_for_good
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,14 +62,16 @@ def load_segmenter(engine: str, weights: Path | None, device: str) -> AnySegment
 
     exported = weights is not None and is_exported(weights)
     if engine == "onnx" or (engine == "auto" and exported):
-        from pgseg_core.onnx.segmenter import OnnxSegmenter
+        with kept_for_good():
+            from pgseg_core.onnx.segmenter import OnnxSegmenter
 
-        return OnnxSegmenter.load(weights, device=device)
+            return OnnxSegmenter.load(weights, device=device)
     if exported:
         raise ConfigError(
             f"{weights}: exported to ONNX, which the engine torch does not read",
             hint="Use --engine onnx, or the weights that it was made of.",
         )
-    from pgseg_core.inference.segmenter import Segmenter
+    with kept_for_good():
+        from pgseg_core.inference.segmenter import Segmenter
 
-    return Segmenter.load(weights, device=device)
+        return Segmenter.load(weights, device=device)

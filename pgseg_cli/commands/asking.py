@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pgseg_cli.console import say
 from pgseg_core.errors import ConfigError, nearest_name
+from pgseg_core.memory import kept_for_good
 
 if TYPE_CHECKING:
     from pgseg_cli.engines import AnySegmenter
@@ -43,9 +44,11 @@ class Asked:
 
     def open(self, weights: Path | None, device: str) -> "Question[Segmenter]":
         """Load the weights into torch and embed the classes."""
-        from pgseg_core.inference.segmenter import Segmenter
+        with kept_for_good():
+            from pgseg_core.inference.segmenter import Segmenter
 
-        return self.put_to(Segmenter.load(weights, device=device))
+            segmenter = Segmenter.load(weights, device=device)
+        return self.put_to(segmenter)
 
     def put_to(self, segmenter: Asker) -> Question[Asker]:
         """Embed the classes, and take what was left open from what the weights recommend."""

@@ -43,7 +43,7 @@ class Checkpoint:
         Raises:
             CheckpointError: A tensor is missing, unexpected or of another shape.
         """
-        model = build_model(self.config.model, comm=comm)
+        model = build_model(self.config.model, comm=comm, seed=None)
         load_weights(model, self.weights, origin=str(self.path))
         return model.eval()
 

@@ -9,7 +9,6 @@ from PIL import Image
 
 from pgseg_core.data.images import open_header, read_image
 from pgseg_core.errors import DataError
-from pgseg_core.inference.fetch import fetch
 from pgseg_core.inference.frames import FrameFile
 from pgseg_core.inference.inputs import Photo
 
@@ -33,6 +32,8 @@ def read_photo(photo: Photo) -> Image.Image:
     if isinstance(source, FrameFile):
         return source.read(photo.frame)
     if isinstance(source, str):
+        from pgseg_core.inference.fetch import fetch  # noqa: PLC0415 - http, for few photos
+
         return read_image(fetch(source), name=photo.name)
     return read_image(source, name=photo.name)
 

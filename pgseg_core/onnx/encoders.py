@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +51,10 @@ class OnnxEncoders:
     def __init__(self, folder: Path, description: Description, device: str = "auto") -> None:
         self._about = description
         provider = _provider(device)
-        self._image = _session(folder / IMAGE, provider)
-        self._text = _session(folder / TEXT, provider)
+        with ThreadPoolExecutor(1) as beside:
+            text = beside.submit(_session, folder / TEXT, provider)
+            self._image = _session(folder / IMAGE, provider)
+            self._text = text.result()
 
     def encode_windows(self, windows: Float[np.ndarray, "b 3 h w"]) -> WindowOutput:
         """Encode normalised windows of one size, filled up with the mean colour to patches."""

@@ -25,8 +25,10 @@ def typeface(size: int, text: str = "") -> ImageFont.FreeTypeFont:
     with others, the font of this machine that knows most of it is taken; a box is drawn for what
     that one does not know.
     """
-    files = (_own_file(),) if not _unknown(text) else (_own_file(), *_other_files())
-    best = max(files, key=lambda file: len(_signs(text) & _characters(file)))  # the first of equals
+    best = _own_file()
+    if _unknown(text):
+        files = (best, *_other_files())
+        best = max(files, key=lambda file: len(_signs(text) & _characters(file)))  # first of equals
     return ImageFont.truetype(str(best), size)
 
 

@@ -149,7 +149,7 @@ STARTUP = [
             Program("--engine onnx", f"{_HERE}.startup:segment", {"exported": True}),
         ),
         {"import torch": ">= 0.67", "--engine onnx": "1.5 s"},
-        turns=3,
+        turns=7,
     ),
 ]
 CASES = [*STARTUP, *PROTOTYPES, *INFERENCE, *TRAINING]

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pgseg_core.checkpoint import save_checkpoint
-from pgseg_core.config import load_config
-from pgseg_core.model import build_model
 from pgseg_core.onnx.export import export_model
+from pgseg_core.weights import find_weights
 
 PGSEG = "from pgseg_cli.main import run; run()"
 
@@ -25,20 +23,18 @@ def python(*, code: str, arguments: tuple[str, ...] = ()) -> Callable[[], object
 
 
 def segment(*, exported: bool = False) -> Callable[[], object]:
-    """`pgseg segment` of one photo with pgseg-tiny: overlay, mask and numbers written.
+    """`pgseg segment` of one photo with the bundled weights: overlay, mask and numbers written.
 
     Args:
         exported: Whether the model is exported to ONNX before, and run without torch.
     """
     place = Path(tempfile.mkdtemp(prefix="pgseg-bench-"))
-    config = load_config("pgseg-tiny")
-    save_checkpoint(place / "weights", config, build_model(config.model).state_dict(), {})
     noise = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((640, 480), Image.Resampling.BICUBIC).save(place / "photo.jpg")
-    weights = place / "weights"
+    weights = find_weights(None)
     if exported:
+        export_model(weights, place / "model.onnx")
         weights = place / "model.onnx"
-        export_model(place / "weights", weights)
     arguments = (
         "segment", str(place / "photo.jpg"), "-c", "sky,grass,dog", "-w", str(weights),
         "--out", str(place / "out"),

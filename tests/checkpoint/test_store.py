@@ -35,6 +35,16 @@ def test_round_trip(saved):
         assert ours.equal(model.encode_image(tiny_batch().images).feature)
 
 
+def test_nothing_is_drawn_for_weights_that_are_read():
+    before = torch.random.get_rng_state()
+    model = build_model(tiny_config().model, seed=None)
+    assert torch.random.get_rng_state().equal(before)
+    drawn = build_model(tiny_config().model)
+    for name, parameter in drawn.named_parameters():
+        if parameter.dim() > 1 and parameter.std() > 0:
+            assert not model.get_parameter(name).any(), name
+
+
 def test_weights_are_for_whom_the_umask_lets(saved):
     modes = {path.name: path.stat().st_mode for path in saved.iterdir()}
     assert modes["model.safetensors"] == modes["config.json"]
