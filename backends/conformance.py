@@ -1,6 +1,6 @@
 """A conformance kit: does a backend compute on many ranks what one process computes?
 
-    python -m backends.conformance my-backend --nproc 2
+    python -m pgseg_backends.conformance my-backend --nproc 2
 
 trains a tiny model for five steps with the `single` backend and with the named one, on the same
 global batches, and compares losses, first gradients and weights.
@@ -19,13 +19,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from backends.launch import report_error, start_ranks
-from backends.registry import load_backend
-from backends.step import OPTIMIZER
+from pgseg_backends.launch import report_error, start_ranks
+from pgseg_backends.registry import load_backend
+from pgseg_backends.step import OPTIMIZER
 from pgseg_core.config import Config, TrainConfig, parse_config
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import BackendError, PgsegError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.protocols import Session
 from pgseg_core.train.schedule import Schedule
 from pgseg_core.train.task import TrainTask
@@ -227,12 +227,14 @@ def start_trials(
         (folder / "train.json").write_text(json.dumps(values), "utf-8")
     options = ["--start", str(start), *(["--double"] if double else [])]
     places = [part for folder in trials for part in ("--rank-in", str(folder))]
-    start_ranks(["-m", "backends.conformance", name, *places, *options], num_ranks)
+    start_ranks(["-m", "pgseg_backends.conformance", name, *places, *options], num_ranks)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trial from the command line; 0 if all differences are below 1e-5."""
-    parser = argparse.ArgumentParser(prog="python -m backends.conformance", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m pgseg_backends.conformance", description=__doc__
+    )
     parser.add_argument("backend")
     parser.add_argument("--nproc", type=int, default=2)
     parser.add_argument("--double", action="store_true", help="compute in float64")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from torch.nn.parallel import DistributedDataParallel
 
-from backends.engine import TorchEngine
-from backends.group import GroupSession, ProcessGroup
-from backends.step import check_precision
+from pgseg_backends.engine import TorchEngine
+from pgseg_backends.group import GroupSession, ProcessGroup
+from pgseg_backends.step import check_precision
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.train.protocols import StepReport

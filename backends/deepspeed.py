@@ -17,12 +17,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from backends.ds_config import read_ds_config
-from backends.grad_cache import CachedTask, cached_step
-from backends.group import GroupSession, ProcessGroup
-from backends.loss_scale import LossScale
-from backends.quiet import importing_deepspeed
-from backends.step import (
+from pgseg_backends.deepspeed_import import importing_deepspeed
+from pgseg_backends.ds_config import read_ds_config
+from pgseg_backends.grad_cache import CachedTask, cached_step
+from pgseg_backends.group import GroupSession, ProcessGroup
+from pgseg_backends.loss_scale import LossScale
+from pgseg_backends.step import (
     bank_drift,
     check_precision,
     divide_gradients,
@@ -36,7 +36,7 @@ from backends.step import (
     to_host,
     write_optimizer,
 )
-from backends.world import find_world
+from pgseg_backends.world import find_world
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.errors import ConfigError, TrainingError
@@ -49,7 +49,7 @@ with importing_deepspeed():
     import deepspeed
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
-    from backends.zero_state import ZeroState
+    from pgseg_backends.zero_state import ZeroState
 
 _COMPILED = "deepspeed_shm_comm"
 """An all-reduce through shared memory that DeepSpeed would compile at the first start on a CPU."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from backends.quiet import importing_deepspeed
-from backends.registry import installed_backends
+from pgseg_backends.deepspeed_import import importing_deepspeed
+from pgseg_backends.registry import installed_backends
 from pgseg_core.device import find_device, find_precision
 from pgseg_core.train.meter import total_memory
 from pgseg_core.version import VERSION

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backends.grad_cache import Part, cached_step
-from backends.loss_scale import LossScale
-from backends.step import (
+from pgseg_backends.grad_cache import Part, cached_step
+from pgseg_backends.loss_scale import LossScale
+from pgseg_backends.step import (
     MOMENTS,
     average_gradients,
     bank_drift,

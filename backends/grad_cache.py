@@ -5,7 +5,7 @@ and give the gradient of every feature; then each part is encoded again and its 
 are carried into the weights. Loss and gradients are those of the whole batch, at the price of a
 second forward pass.
 
-BatchNorm inside the encoders knows no parts either (`pgseg_core.model.statistics`): with
+BatchNorm inside the encoders knows no parts either (`networks/blocks/batch_norm_parts.py`): with
 `train.grad_cache_norm: batch` its statistics are the whole batch's, exactly, for up to two more
 passes a layer, most of which end early. With `micro` each part is normalised by itself, as in
 plain accumulation. The projectors always see the whole batch.
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from pgseg_core.data.batch import Batch
-from pgseg_core.model.batch_norm import BatchNorm
-from pgseg_core.model.statistics import EnoughError, StatisticsTape
+from pgseg_core.networks.blocks.batch_norm import BatchNorm
+from pgseg_core.networks.blocks.batch_norm_parts import EnoughError, StatisticsTape
 from pgseg_core.train.encoded import Encoded, join
 from pgseg_core.train.task import TaskOutput, TrainTask
 

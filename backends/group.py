@@ -10,9 +10,9 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
 
-from backends.collectives import ProcessGroupCollectives
-from backends.launch import is_started_rank
-from backends.world import World, find_world
+from pgseg_backends.collectives import ProcessGroupCollectives
+from pgseg_backends.launch import is_started_rank
+from pgseg_backends.world import World, find_world
 from pgseg_core.comm import Collectives, LocalCollectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.device import find_device

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.launch import Node, free_port, run_together
+from pgseg_backends.launch import Node, free_port, run_together
 from pgseg_core.errors import BackendError, ConfigError
 
 NODE = "PGSEG_NODE"

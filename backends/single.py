@@ -2,8 +2,8 @@
 
 import torch
 
-from backends.engine import TorchEngine
-from backends.step import check_precision
+from pgseg_backends.engine import TorchEngine
+from pgseg_backends.step import check_precision
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.device import find_device

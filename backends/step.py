@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from backends.grad_cache import CachedTask
-from backends.noise import RankNoise
+from pgseg_backends.grad_cache import CachedTask
+from pgseg_backends.noise import RankNoise
 from pgseg_core.checkpoint import write_tensors
 from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig

@@ -17,9 +17,9 @@ from deepspeed.utils import (
 )
 from torch import Tensor, nn
 
-from backends.group import ProcessGroup
-from backends.step import MOMENTS
-from pgseg_core.model import PGSeg
+from pgseg_backends.group import ProcessGroup
+from pgseg_backends.step import MOMENTS
+from pgseg_core.networks.grouping import PGSeg
 
 
 class ZeroState:

@@ -10,7 +10,7 @@ from pgseg_core.memory import kept_for_good
 if TYPE_CHECKING:
     from PIL import Image
 
-    from pgseg_core.inference.banks import ClassBank
+    from pgseg_core.inference.class_bank import ClassBank
     from pgseg_core.inference.options import SegmentOptions
     from pgseg_core.inference.segmentation import Segmentation
     from pgseg_core.text.vocabulary import Vocabulary

@@ -19,42 +19,47 @@ def _entry(place: str, summary: str, **settings: bool) -> Entry:
 
 COMMANDS = {
     "data": _entry(
-        "data:app",
+        "data.command:app",
         "Prepare image-text pairs for training, and check and convert evaluation sets.",
     ),
-    "train": _entry("train:train", "Learn to segment from image-text pairs."),
+    "train": _entry("train.command:train", "Learn to segment from image-text pairs."),
     "segment": _entry(
-        "segment:segment", "Label every pixel of a photo with one of the classes you name."
+        "segment.command:segment", "Label every pixel of a photo with one of the classes you name."
     ),
     "explain": _entry(
-        "explain:explain",
+        "segment.explain:explain",
         "Say for each class why it was found in a photo or not, and what to change.",
     ),
     "serve": _entry(
-        "serve:serve",
+        "serve.command:serve",
         "Serve a page where you drop a photo and type classes, and a JSON API beside it.",
     ),
-    "eval": _entry("evaluate:app", "Measure weights, and compare two measurements."),
+    "eval": _entry("evaluate.command:app", "Measure weights, and compare two measurements."),
     "sweep": _entry(
-        "sweep:sweep",
+        "sweep.command:sweep",
         "Train and measure every row of a table; the same command goes on after an interrupt.",
     ),
     "viz": _entry(
-        "viz:app", "Figures of what a model does, as wide and as legible as a paper prints them."
+        "viz.command:app",
+        "Figures of what a model does, as wide and as legible as a paper prints them.",
     ),
     "models": _entry(
-        "models:models",
+        "weights.models:models",
         "List the weights that ship with pgseg, those kept in its cache, and the runs here.",
     ),
     "convert": _entry(
-        "convert:convert",
+        "weights.convert:convert",
         "Bring weights of others into pgseg's format, without running code they may carry.",
     ),
-    "export": _entry("export:app", "Write a trained model in a form that other programs run."),
-    "backends": _entry("backends:backends", "List the training backends that are installed."),
-    "doctor": _entry("doctor:doctor", "Say what this machine can do, and what to install."),
+    "export": _entry(
+        "weights.export:app", "Write a trained model in a form that other programs run."
+    ),
+    "backends": _entry(
+        "machine.backends:backends", "List the training backends that are installed."
+    ),
+    "doctor": _entry("machine.doctor:doctor", "Say what this machine can do, and what to install."),
     "bench": _entry(
-        "bench:bench",
+        "machine.bench:bench",
         "Measure speed and memory beside the peers; needs a clone and its extra `bench`.",
         allow_extra_args=True,
         ignore_unknown_options=True,
@@ -91,7 +96,7 @@ def run() -> None:
     try:
         app()
     except PgsegError as error:
-        from backends.launch import report_error
+        from pgseg_backends.launch import report_error
         from pgseg_cli.console import print_error
 
         if not report_error(error):

@@ -19,8 +19,8 @@ from torch import Tensor
 from pgseg_core.config import load_config
 from pgseg_core.data.scenes import render_scene
 from pgseg_core.data.transforms import normalise, to_tensor
-from pgseg_core.evaluation.quality import adjusted_rand
-from pgseg_core.model import build_model
+from pgseg_core.evaluation.metrics.quality import adjusted_rand
+from pgseg_core.networks.grouping import build_model
 
 NUM_SCENES, SIDE, SEEDS = 64, 64, (0, 1, 2)
 ROWS = {

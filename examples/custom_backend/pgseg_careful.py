@@ -3,7 +3,7 @@
 pip install examples/custom_backend
 pgseg backends
 pgseg train --backend careful
-python -m backends.conformance careful --nproc 1
+python -m pgseg_backends.conformance careful --nproc 1
 """
 
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from backends.single import SingleBackend
+from pgseg_backends.single import SingleBackend
 from pgseg_core.comm import Collectives
 from pgseg_core.config import TrainConfig
 from pgseg_core.data.batch import Batch

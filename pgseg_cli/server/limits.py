@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pgseg_core.data.images import open_header, read_image
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import open_header, read_image
 
 
 @dataclass(frozen=True, kw_only=True)

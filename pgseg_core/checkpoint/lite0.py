@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pgseg_core.checkpoint.pickles import read_pickle
 from pgseg_core.errors import CheckpointError
-from pgseg_core.model.lite0 import CHANNELS, fold_weights
+from pgseg_core.networks.blocks.lite0 import CHANNELS, fold_weights
 
 IMAGENET = "imagenet"
 NUM_CLASSES = 1000

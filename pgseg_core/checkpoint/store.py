@@ -19,7 +19,7 @@ from pgseg_core.checkpoint.compact import expand
 from pgseg_core.comm import Collectives
 from pgseg_core.config import Config, config_values, parse_config
 from pgseg_core.errors import CheckpointError, ConfigError
-from pgseg_core.model import PGSeg, build_model
+from pgseg_core.networks.grouping import PGSeg, build_model
 from pgseg_core.version import VERSION
 from pgseg_core.weights import WEIGHTS, list_checkpoints
 

@@ -12,8 +12,8 @@ import numpy as np
 import simplejpeg
 from jaxtyping import UInt8
 
-from pgseg_core.data.images import MAX_PIXELS, open_header, orientation, read_image
 from pgseg_core.data.transforms import Box
+from pgseg_core.photos.images import MAX_PIXELS, open_header, orientation, read_image
 
 ChooseBox = Callable[[int, int], Box]
 """Width and height of an image to the part of it that is wanted."""

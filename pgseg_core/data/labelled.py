@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgseg_core.data.images import list_images, read_image
 from pgseg_core.data.tar_index import IMAGE_EXTENSIONS, Member, split_name, tar_members
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import list_images, read_image
 
 CLASS_LISTS = ("classes.txt", "classnames.txt")
 """Files beside shards that name the classes, one a line."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgseg_core.data.images import read_image
 from pgseg_core.data.shards import ShardReader, find_shards
+from pgseg_core.photos.images import read_image
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pgseg_core.data.images import open_header
 from pgseg_core.data.pairs import Pair
 from pgseg_core.data.prepare.sources.shards import find_tars
 from pgseg_core.data.shards import RawSample, ShardReader
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import open_header
 
 Progress = Callable[[int, int], None]
 """Called with (shards read, shards in all)."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pgseg_core.data.images import read_image
 from pgseg_core.data.manifest import (
     MANIFEST_NAME,
     UNFINISHED_NAME,
@@ -21,6 +20,7 @@ from pgseg_core.data.manifest import (
 from pgseg_core.data.prepare.sources.shards import find_tars
 from pgseg_core.data.shards import ShardReader
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import read_image
 
 Progress = Callable[[int, int], None]
 """Called with (shards checked, shards in all)."""

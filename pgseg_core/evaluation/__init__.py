@@ -1,7 +1,13 @@
 """From predictions and masks to numbers that can be compared."""
 
 from pgseg_core.evaluation.baselines import BASELINES, Baseline, trivial_baseline
-from pgseg_core.evaluation.metrics import SegmentationScores, class_pixels, confusion, scores
+from pgseg_core.evaluation.metrics.retrieval import RetrievalScores, retrieval_recalls
+from pgseg_core.evaluation.metrics.segmentation import (
+    SegmentationScores,
+    class_pixels,
+    confusion,
+    scores,
+)
 from pgseg_core.evaluation.protocols import (
     Protocol,
     SetRules,
@@ -10,8 +16,7 @@ from pgseg_core.evaluation.protocols import (
     load_protocol,
     protocol_names,
 )
-from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, write_report
-from pgseg_core.evaluation.retrieval import RetrievalScores, retrieval_recalls
+from pgseg_core.evaluation.report.report import TABLE_COLUMNS, Report, write_report
 from pgseg_core.evaluation.runner import (
     SegmentationResult,
     evaluate_segmentation,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.errors import ConfigError, did_you_mean
-from pgseg_core.evaluation.metrics import class_pixels
+from pgseg_core.evaluation.metrics.segmentation import class_pixels
 
 BASELINES = ("background", "frequent", "random-classes", "best-class", "random-groups")
 """Trivial answers by name."""

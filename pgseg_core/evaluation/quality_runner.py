@@ -11,7 +11,8 @@ from torch import Tensor
 from pgseg_core.comm import Collectives
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.quality import (
+from pgseg_core.evaluation.metrics.intervals import Interval, mean_interval
+from pgseg_core.evaluation.metrics.quality import (
     adjusted_rand,
     best_masks,
     compactness,
@@ -19,7 +20,6 @@ from pgseg_core.evaluation.quality import (
     groups_used,
 )
 from pgseg_core.evaluation.regions import Regions
-from pgseg_core.evaluation.uncertainty import Interval, mean_interval
 from pgseg_core.viz.regions import resize_labels
 
 FindRegions = Callable[[SegmentationSample], Regions]

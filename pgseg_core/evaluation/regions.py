@@ -19,8 +19,8 @@ from pgseg_core.data.transforms import normalise
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.baselines import random_groups
 from pgseg_core.inference.resize import resize_to_window
+from pgseg_core.inference.score_map import pixel_groups
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.inference.windows import pixel_groups
 from pgseg_core.viz.regions import resize_labels
 
 

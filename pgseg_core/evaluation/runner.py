@@ -10,8 +10,8 @@ from torch import Tensor
 from pgseg_core.comm import Collectives
 from pgseg_core.data.segmentation import SegmentationSample, SegmentationSet
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.metrics import SegmentationScores, confusion, scores
-from pgseg_core.evaluation.uncertainty import compact_counts
+from pgseg_core.evaluation.metrics.intervals import compact_counts
+from pgseg_core.evaluation.metrics.segmentation import SegmentationScores, confusion, scores
 
 Predict = Callable[[SegmentationSample], Integer[Tensor, "t h w"]]
 """An image in (its mask is for baselines that may look), one or more answers (t) for its pixels."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgseg_core.experiments.cells import CellFolder
+from pgseg_core.experiments.runs import CellFolder
 
 
 @dataclass(frozen=True)

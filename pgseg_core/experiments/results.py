@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.compare import dense_counts, read_report
-from pgseg_core.evaluation.uncertainty import Counts
+from pgseg_core.evaluation.metrics.intervals import Counts
+from pgseg_core.evaluation.report.compare import dense_counts, read_report
 from pgseg_core.experiments.plan import Measurement
 
 RECALL_AT = 10

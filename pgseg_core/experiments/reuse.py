@@ -13,8 +13,8 @@ from pathlib import Path
 from pgseg_core.atomic import whole_folder
 from pgseg_core.config import load_config
 from pgseg_core.errors import ConfigError
-from pgseg_core.experiments.cells import CellFolder
 from pgseg_core.experiments.plan import Measurement
+from pgseg_core.experiments.runs import CellFolder
 
 
 def check_sweeps(sweeps: Sequence[Path]) -> None:

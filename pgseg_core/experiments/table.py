@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from pgseg_core.evaluation.uncertainty import miou_interval, paired_test
-from pgseg_core.experiments.cells import REPORT, CellFolder
+from pgseg_core.evaluation.metrics.intervals import miou_interval, paired_test
 from pgseg_core.experiments.plan import Measurement, Plan
 from pgseg_core.experiments.results import MEASURES, Measure, Result, read_result
+from pgseg_core.experiments.runs import REPORT, CellFolder
 from pgseg_core.experiments.statistics import Difference, Spread, spread
 
 

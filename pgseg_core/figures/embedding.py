@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from pgseg_core.data.segmentation import BACKGROUND
 from pgseg_core.errors import ConfigError, DataError, PgsegError, did_you_mean
-from pgseg_core.evaluation.quality import compactness
+from pgseg_core.evaluation.metrics.quality import compactness
 from pgseg_core.figures.grid import Key, draw_key, key_height
 from pgseg_core.figures.probe import Probe
 from pgseg_core.viz.palette import RGB, class_colours, palette

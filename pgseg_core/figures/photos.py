@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from pgseg_core.data.images import list_images, read_image
 from pgseg_core.data.scenes import sample_scene
 from pgseg_core.data.shards import ShardReader, find_shards
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import list_images, read_image
 
 _SHARDS = re.compile(r"\.tar$|\{\d+\.\.\d+\}")
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from pgseg_core.data.transforms import normalise
 from pgseg_core.inference.resize import resize_to_window
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model import ImageOutput
-from pgseg_core.model.image_encoder import Stage
-from pgseg_core.model.layers import Block
+from pgseg_core.networks.blocks.layers import Block
+from pgseg_core.networks.grouping import ImageOutput
+from pgseg_core.networks.grouping.image_encoder import Stage
 
 
 @dataclass(frozen=True)

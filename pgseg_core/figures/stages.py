@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pgseg_core.config import NprConfig
 from pgseg_core.figures.probe import Probe
-from pgseg_core.model import GroupingOutput
+from pgseg_core.networks.grouping import GroupingOutput
 from pgseg_core.npr import (
     cosine_similarity,
     e_step,

@@ -9,16 +9,16 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from pgseg_core.inference.affinity import patch_vectors, shared_by_alike
-from pgseg_core.inference.boxes import Box, window_boxes
 from pgseg_core.inference.encoders import Encoders, WindowOutput
-from pgseg_core.inference.windows import (
+from pgseg_core.inference.score_map import (
     GroupField,
     OwnedPixels,
     PatchPixels,
     Pixels,
     pixel_groups,
 )
+from pgseg_core.inference.scoring import patch_vectors, shared_by_alike
+from pgseg_core.inference.sliding_window import Box, window_boxes
 
 WINDOWS_AT_ONCE = 8
 """Most windows of one image in a batch, where an engine does not want always as many."""

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pgseg_core.inference.affinity import class_embedding
 from pgseg_core.inference.encoders import Encoders
+from pgseg_core.inference.scoring import class_embedding
 from pgseg_core.text.templates import fill_prompts, load_templates
 from pgseg_core.text.tokenizer import Tokenizer
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pgseg_core.errors import CheckpointError
-from pgseg_core.model import ImageOutput, PGSeg
+from pgseg_core.networks.grouping import ImageOutput, PGSeg
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from pgseg_core.config import Candidates
-from pgseg_core.inference.affinity import class_scores, window_fit
-from pgseg_core.inference.banks import BackgroundBank, ClassBank
+from pgseg_core.inference.class_bank import BackgroundBank, ClassBank
 from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.score_map import GroupField, PatchPixels
+from pgseg_core.inference.scoring import class_scores, window_fit
 from pgseg_core.inference.segmentation import BACKGROUND
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.inference.windows import GroupField, PatchPixels
 
 
 @dataclass(frozen=True)

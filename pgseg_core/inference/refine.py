@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
 from pgseg_core.inference.refinements import PAMR_DILATIONS, PAMR_ITERATIONS, PAMR_SHARPNESS
-from pgseg_core.inference.windows import ScoreField
+from pgseg_core.inference.score_map import ScoreField
 
 _LEAST_DEVIATION = 1e-8
 _AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]

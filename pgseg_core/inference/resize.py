@@ -12,7 +12,7 @@ from torch import Tensor
 from pgseg_core.config import InferenceConfig
 from pgseg_core.data.transforms import normalise, to_tensor
 from pgseg_core.inference.options import SegmentOptions
-from pgseg_core.inference.sizes import resized_size, sides_to_read
+from pgseg_core.inference.preprocess import resized_size, sides_to_read
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,19 @@ from torch import Tensor
 from pgseg_core.checkpoint import load_checkpoint
 from pgseg_core.config import InferenceConfig
 from pgseg_core.device import find_device
-from pgseg_core.inference.affinity import class_scores, with_background
-from pgseg_core.inference.banks import BackgroundBank, ClassBank
 from pgseg_core.inference.batching import companies, encode_fields
+from pgseg_core.inference.class_bank import BackgroundBank, ClassBank
 from pgseg_core.inference.classes import embed_wordings
 from pgseg_core.inference.encoders import Encoders, TorchEncoders
-from pgseg_core.inference.kept_vectors import kept_vectors
 from pgseg_core.inference.options import Choices, SegmentOptions
-from pgseg_core.inference.pictures import Picture, as_photos
 from pgseg_core.inference.refine import REFINE
 from pgseg_core.inference.resize import read_at_sizes
+from pgseg_core.inference.score_map import GroupField, ScoreField, average
+from pgseg_core.inference.scoring import class_scores, with_background
 from pgseg_core.inference.segmentation import BACKGROUND, Segmentation
-from pgseg_core.inference.windows import GroupField, ScoreField, average
-from pgseg_core.model import ImageOutput, PGSeg
+from pgseg_core.inference.text_cache import kept_vectors
+from pgseg_core.networks.grouping import ImageOutput, PGSeg
+from pgseg_core.photos.pictures import Picture, as_photos
 from pgseg_core.text.background import load_background_words
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary

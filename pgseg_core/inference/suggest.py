@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-from pgseg_core.inference.banks import ClassBank
+from pgseg_core.inference.class_bank import ClassBank
 
 SUGGESTED = 6
 """How many classes are used unless said otherwise."""

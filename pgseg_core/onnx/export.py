@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from pgseg_core.atomic import whole_folder
 from pgseg_core.checkpoint import Checkpoint, load_checkpoint
 from pgseg_core.errors import BackendError
-from pgseg_core.inference.affinity import patch_vectors, shared_by_alike
-from pgseg_core.model import PGSeg
+from pgseg_core.inference.scoring import patch_vectors, shared_by_alike
+from pgseg_core.networks.grouping import PGSeg
 from pgseg_core.onnx.encoders import OnnxEncoders
 from pgseg_core.onnx.files import (
     IMAGE,

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from pgseg_core.inference.banks import BackgroundBank, ClassBank
-from pgseg_core.inference.boxes import Box, window_boxes
+from pgseg_core.inference.class_bank import BackgroundBank, ClassBank
 from pgseg_core.inference.options import SegmentOptions
+from pgseg_core.inference.preprocess import resized_size, sides_to_read
 from pgseg_core.inference.segmentation import BACKGROUND, Segmentation
-from pgseg_core.inference.sizes import resized_size, sides_to_read
+from pgseg_core.inference.sliding_window import Box, window_boxes
 from pgseg_core.inference.suggest import unit
 from pgseg_core.onnx.affinity import class_scores, with_background
 from pgseg_core.onnx.encoders import OnnxEncoders

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int, Int16, UInt8
 
-from pgseg_core.inference.boxes import Box, window_weights
+from pgseg_core.inference.sliding_window import Box, window_weights
 from pgseg_core.onnx.reading import neighbours
 
 BAND_BYTES = 16 * 2**20

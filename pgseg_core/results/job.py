@@ -16,10 +16,10 @@ from PIL import Image
 
 from pgseg_core.atomic import remove_leftovers
 from pgseg_core.errors import DataError
-from pgseg_core.inference.decode import Decoded, decode_ahead
-from pgseg_core.inference.inputs import Photo
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmentation import Segmentation
+from pgseg_core.photos.decode import Decoded, decode_ahead
+from pgseg_core.photos.inputs import Photo
 from pgseg_core.results.coco import merge_datasets
 from pgseg_core.results.files import finished_record, write_result
 from pgseg_core.results.gallery import PICTURES, Entry, keep_thumbnails, write_gallery

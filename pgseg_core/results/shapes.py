@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from pgseg_core.data.images import open_header
 from pgseg_core.inference.segmentation import Segmentation
+from pgseg_core.photos.images import open_header
 from pgseg_core.results.names import path_from
 from pgseg_core.results.polygons import Polygon, Ring, one_ring, trace
 

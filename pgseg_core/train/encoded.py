@@ -1,7 +1,7 @@
 """What the encoders made of a batch, before anything looks at more than one image.
 
 It is the seam of training: everything up to here is image by image and caption by caption, all
-that follows compares them. So a large batch can be encoded in parts (`backends.grad_cache`), and
+that follows compares them. So a large batch can be encoded in parts (`backends/grad_cache.py`), and
 the terms of the loss can be weighed by their gradients at one place.
 """
 

@@ -1,7 +1,8 @@
 """What training asks of a backend. A third party implements `Backend`, `Session` and `Engine`.
 
 `backends/single.py` is the shortest one. `backends/step.py` has the pieces of a step that are the
-same in all; `python -m backends.conformance NAME --nproc 2` says whether another agrees with them.
+same in all; `python -m pgseg_backends.conformance NAME --nproc 2` says whether another agrees with
+them.
 """
 
 from collections.abc import Sequence
@@ -43,12 +44,12 @@ class Engine(Protocol):
         """Run one optimiser step: forward, backward, clip, update, prototype banks.
 
         Gradients are averaged over ranks and micro-batches, and so are the estimates by which the
-        banks are moved (`task.model.move_banks`, `backends.step.mean_banks`). What is reported is
+        banks are moved (`task.model.move_banks`, `backends/step.py`). What is reported is
         the same on every rank.
 
         The random numbers of an image depend on the seed, the step and its place in the global
         batch alone, so that a step is the same on any number of ranks
-        (`backends.step.precision_and_noise`).
+        (`pgseg_backends.step.precision_and_noise`).
 
         Args:
             micro_batches: This rank's share of the step, in `train.accumulate` parts.
@@ -62,7 +63,7 @@ class Engine(Protocol):
     def save(self, folder: Path) -> None:
         """Write the optimiser's state into an existing folder (every rank calls it).
 
-        Whole and by parameter, as `backends.step.write_optimizer` does: then any backend goes on
+        Whole and by parameter, as `backends/step.py` does: then any backend goes on
         from it, with any number of ranks.
         """
         ...

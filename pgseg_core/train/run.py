@@ -16,7 +16,7 @@ from pgseg_core.data.shards import find_shards
 from pgseg_core.device import check_compiler, find_device, find_precision
 from pgseg_core.errors import ConfigError
 from pgseg_core.memory import keep_freed_memory
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.text.nouns import find_broader_nouns, find_nouns
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.train.checkpoints import clear_after, newest_good

@@ -15,7 +15,13 @@ from pgseg_core.checkpoint import (
 )
 from pgseg_core.config import TrainConfig
 from pgseg_core.errors import ConfigError
-from pgseg_core.model import GroupingBlock, LinearProjector, Lite0Stem, PGSeg, ResidualProjector
+from pgseg_core.networks.grouping import (
+    GroupingBlock,
+    LinearProjector,
+    Lite0Stem,
+    PGSeg,
+    ResidualProjector,
+)
 from pgseg_core.text.byte_pairs import END_TOKEN, START_TOKEN
 from pgseg_core.text.imagenet import imagenet_names
 from pgseg_core.text.tokenizer import Tokenizer

@@ -13,9 +13,9 @@ from pgseg_core.comm import Collectives
 from pgseg_core.data.batch import Batch
 from pgseg_core.data.transforms import normalise_batch
 from pgseg_core.losses import info_nce, multi_label_nce, shared_noun_nce
-from pgseg_core.model import PGSeg
-from pgseg_core.model.image_encoder import EncodedImage
-from pgseg_core.model.text_encoder import Layout, word_mask
+from pgseg_core.networks.blocks.text_encoder import Layout, word_mask
+from pgseg_core.networks.grouping import PGSeg
+from pgseg_core.networks.grouping.image_encoder import EncodedImage
 from pgseg_core.npr import (
     PrototypeEstimate,
     cosine_similarity,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
-from backends.conformance import trial_batch, trial_config
-from backends.ddp import DdpBackend
+from pgseg_backends.conformance import trial_batch, trial_config
+from pgseg_backends.ddp import DdpBackend
 from pgseg_core.errors import TrainingError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.schedule import Schedule
 from pgseg_core.train.task import TrainTask
 
@@ -67,10 +67,10 @@ def main(folder: Path) -> None:
 
 def _session(name: str, group):
     if name == "ddp":
-        from backends.ddp import DdpSession
+        from pgseg_backends.ddp import DdpSession
 
         return DdpSession(group)
-    from backends.deepspeed import DeepSpeedSession
+    from pgseg_backends.deepspeed import DeepSpeedSession
 
     return DeepSpeedSession(group)
 

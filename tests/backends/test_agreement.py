@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from backends.launch import start_ranks
-from backends.loss_scale import LossScale
+from pgseg_backends.launch import start_ranks
+from pgseg_backends.loss_scale import LossScale
 from pgseg_core.errors import TrainingError
 
 pytestmark = pytest.mark.dist

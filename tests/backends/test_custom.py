@@ -31,4 +31,4 @@ def test_the_example_installs_is_listed_and_conforms(tmp_path):
         return json.loads(done.stdout)
 
     assert run("pgseg_cli.main", "backends", "--json")["careful"] == "pgseg_careful:CarefulBackend"
-    assert run("backends.conformance", "careful", "--nproc", "1")["every_weight"] == 0.0
+    assert run("pgseg_backends.conformance", "careful", "--nproc", "1")["every_weight"] == 0.0

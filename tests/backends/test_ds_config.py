@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.conformance import trial_config
-from backends.ds_config import precision_of, read_ds_config
-from backends.registry import check_settings
+from pgseg_backends.conformance import trial_config
+from pgseg_backends.ds_config import precision_of, read_ds_config
+from pgseg_backends.registry import check_settings
 from pgseg_core.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "deepspeed"

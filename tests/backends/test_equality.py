@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from safetensors.torch import load_file
 
-from backends.conformance import (
+from pgseg_backends.conformance import (
     TOLERANCE,
     compare,
     run_alone,
@@ -20,8 +20,8 @@ from backends.conformance import (
     start_trials,
     trial_config,
 )
-from backends.registry import load_backend
-from backends.step import OPTIMIZER
+from pgseg_backends.registry import load_backend
+from pgseg_backends.step import OPTIMIZER
 
 pytestmark = pytest.mark.dist
 

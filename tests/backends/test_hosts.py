@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from backends.hosts import NODE, Host, own_node, read_hostfile, start_hosts
-from backends.launch import Node
+from pgseg_backends.hosts import NODE, Host, own_node, read_hostfile, start_hosts
+from pgseg_backends.launch import Node
 from pgseg_core.errors import BackendError, ConfigError
 
 
@@ -82,13 +82,14 @@ def test_localhost_cannot_lead_other_machines():
 
 def test_ranks_of_two_local_machines_find_each_other(tmp_path):
     """`localhost` and `127.0.0.1` stand for two machines, each with its own launcher."""
-    inner = "import os; from backends.group import ProcessGroup; import torch; "
-    inner += (
-        "from backends.conformance import trial_config; g = ProcessGroup(trial_config().train); "
-    )
+    inner = "import os; from pgseg_backends.group import ProcessGroup; import torch; "
+    inner += "from pgseg_backends.conformance import trial_config; "
+    inner += "g = ProcessGroup(trial_config().train); "
     inner += "total = g.comm.sum(torch.tensor(1.0 + g.comm.rank)); "
     inner += "open(os.environ['OUT'] + str(g.comm.rank), 'w').write(str(float(total))); g.close()"
-    outer = "from backends.hosts import own_node; from backends.launch import start_ranks; "
+    outer = (
+        "from pgseg_backends.hosts import own_node; from pgseg_backends.launch import start_ranks; "
+    )
     outer += f"node, slots = own_node(); start_ranks(['-c', {inner!r}], slots, node)"
     os.environ["OUT"] = f"{tmp_path}/"
     try:

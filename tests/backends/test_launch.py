@@ -2,7 +2,7 @@
 
 import pytest
 
-from backends.launch import start_ranks
+from pgseg_backends.launch import start_ranks
 from pgseg_core.errors import PgsegError
 
 pytestmark = pytest.mark.dist
@@ -29,7 +29,7 @@ def test_an_exit_code_is_named(capfd):
 def test_the_cause_is_told_rather_than_its_echo():
     line = """
 import os, sys
-from backends.launch import report_error
+from pgseg_backends.launch import report_error
 from pgseg_core.errors import BackendError, DataError
 if os.environ["RANK"] == "0":
     try:

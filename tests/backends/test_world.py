@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from backends.noise import RankNoise
-from backends.world import World, find_world, first_node
+from pgseg_backends.noise import RankNoise
+from pgseg_backends.world import World, find_world, first_node
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.errors import BackendError
-from pgseg_core.model import build_model
-from pgseg_core.model.grouping import sample_gumbel
-from pgseg_core.model.layers import add_branch
+from pgseg_core.networks.blocks.layers import add_branch
+from pgseg_core.networks.grouping import build_model
+from pgseg_core.networks.grouping.grouping import sample_gumbel
 from pgseg_core.train.task import TrainTask
 from tests.tiny import tiny_batch, tiny_model_config
 

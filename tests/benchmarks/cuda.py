@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.data.batch import Batch
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.optim import make_optimizer
 from pgseg_core.train.task import TrainTask
 from tests.benchmarks.work import paper, training_batch

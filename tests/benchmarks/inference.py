@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from PIL import Image
 
 from pgseg_core.config import InferenceConfig
-from pgseg_core.inference.banks import ClassBank
-from pgseg_core.inference.inputs import find_photos
+from pgseg_core.inference.class_bank import ClassBank
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.memory import keep_freed_memory
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
+from pgseg_core.photos.inputs import find_photos
 from pgseg_core.results.job import Job, run_job
 from tests.benchmarks import yardstick
 from tests.benchmarks.work import class_prompts, paper, window

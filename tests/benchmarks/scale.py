@@ -25,9 +25,9 @@ from PIL import Image
 from pgseg_core.config import InferenceConfig, load_config
 from pgseg_core.data.batch_reader import BatchReader
 from pgseg_core.data.shards import Shard
-from pgseg_core.inference.banks import ClassBank
+from pgseg_core.inference.class_bank import ClassBank
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from tests.benchmarks.photos import find_photos, write_shard
 from tests.benchmarks.reading import megabytes_held, reading_plan
 

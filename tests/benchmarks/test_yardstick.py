@@ -8,9 +8,9 @@ import torch
 
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import InferenceConfig
-from pgseg_core.inference.banks import ClassBank
+from pgseg_core.inference.class_bank import ClassBank
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model import build_model, grouping
+from pgseg_core.networks.grouping import build_model, grouping
 from pgseg_core.train.task import TrainTask
 from tests.benchmarks import yardstick
 from tests.tiny import tiny_batch, tiny_model_config

@@ -6,7 +6,7 @@ import torch
 
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.memory import keep_freed_memory
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.optim import make_optimizer
 from pgseg_core.train.task import TrainTask
 from tests.benchmarks import yardstick

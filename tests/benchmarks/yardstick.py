@@ -12,10 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from pgseg_core.data.batch import Batch
-from pgseg_core.model import PGSeg
-from pgseg_core.model.grouping import GroupingBlock
-from pgseg_core.model.image_encoder import Stage
-from pgseg_core.model.layers import Block, CrossAttention, Mlp
+from pgseg_core.networks.blocks.layers import Block, CrossAttention, Mlp
+from pgseg_core.networks.grouping import PGSeg
+from pgseg_core.networks.grouping.grouping import GroupingBlock
+from pgseg_core.networks.grouping.image_encoder import Stage
 
 EPSILON = 1e-6
 

@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 
 from pgseg_core.checkpoint import load_checkpoint, save_checkpoint
 from pgseg_core.checkpoint.compact import compact, expand
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from tests.tiny import tiny_config
 
 

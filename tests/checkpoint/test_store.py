@@ -13,7 +13,7 @@ from pgseg_core.checkpoint import (
     save_checkpoint,
 )
 from pgseg_core.errors import CheckpointError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from tests.tiny import tiny_batch, tiny_config
 
 

@@ -46,7 +46,7 @@ def pgseg(capsys, monkeypatch) -> Pgseg:
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory) -> Path:
     """A folder in which `data prepare` and a very short `train` were run, scenes and all."""
-    from backends.single import SingleBackend
+    from pgseg_backends.single import SingleBackend
     from pgseg_core.config import load_config
     from pgseg_core.data.prepare.synthetic import SceneOptions, prepare_scenes
     from pgseg_core.train.run import train

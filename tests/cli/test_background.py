@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pgseg_cli import comparing
+from pgseg_cli.commands.viz import comparing
 from tests.cli.test_bad_input import photo
 
 SECOND = "eval -w runs/pgseg-tiny --dataset folder --data-root second --json"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgseg_cli.commands.export import onnx as export_onnx
+from pgseg_cli.commands.weights.export import onnx as export_onnx
 from pgseg_core.data.scenes.scene import render_scene
 
 ROOT = Path(__file__).parents[2]

@@ -37,7 +37,7 @@ from pgseg_core.viz.typeface import typeface
 typeface(12, "sky 3%")
 loaded = {
     *("matplotlib", "fontTools", "jinja2", "scipy.optimize", "scipy.sparse", "webdataset"),
-    *("pgseg_core.inference.fetch",),
+    *("pgseg_core.photos.fetch",),
 } & set(sys.modules)
 assert not loaded, loaded
 """

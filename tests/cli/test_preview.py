@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgseg_cli import preview
-from pgseg_cli.preview import half_blocks, iterm2, kitty, preview_way, show_preview, sixel
+from pgseg_cli.commands.segment import preview
+from pgseg_cli.commands.segment.preview import (
+    half_blocks,
+    iterm2,
+    kitty,
+    preview_way,
+    show_preview,
+    sixel,
+)
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 

@@ -209,7 +209,7 @@ def test_of_a_long_list_the_terminal_shows_what_was_found(pgseg, here, photos):
 
 
 def test_what_the_shell_completes_is_what_there_is():
-    from pgseg_cli.measuring import TASKS
+    from pgseg_cli.commands.evaluate.segmentation import TASKS
     from pgseg_core.config.load import preset_names
     from pgseg_core.data.segmentation.benchmarks import SEGMENTATION_SETS
     from pgseg_core.evaluation.baselines import BASELINES

@@ -102,9 +102,9 @@ def test_refused_before_anything_runs(pgseg, here, changes, options, parts):
 
 def test_a_cell_goes_on_where_it_was(here):
     """New, interrupted, trained, measured: the commands that are still needed."""
-    from pgseg_cli.sweeping import Wanted, steps_of
+    from pgseg_cli.commands.sweep.programs import Wanted, steps_of
     from pgseg_core.experiments import load_plan
-    from pgseg_core.experiments.cells import CellFolder
+    from pgseg_core.experiments.runs import CellFolder
 
     write(here)
     out = here / "out"
@@ -153,7 +153,7 @@ def test_a_cell_goes_on_where_it_was(here):
 
 
 def test_gpus_are_shared_among_the_runs():
-    from pgseg_cli.sweeping import share_gpus
+    from pgseg_cli.commands.sweep.programs import share_gpus
 
     assert share_gpus("", 4, 0, 2) == "0,2"
     assert share_gpus("", 4, 1, 2) == "1,3"

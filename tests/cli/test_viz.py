@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgseg_cli.drawing import distinct_names
+from pgseg_cli.commands.viz.drawing import distinct_names
 from tests.cli.test_bad_input import assert_refused, photo
 
 SET = "data/scenes/eval/images"

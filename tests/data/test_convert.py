@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_masks
 
-from pgseg_core.data.images import read_image
 from pgseg_core.data.segmentation import (
     SEGMENTATION_SETS,
     open_segmentation_set,
@@ -21,7 +20,8 @@ from pgseg_core.data.segmentation.sources import where_to_get
 from pgseg_core.data.segmentation.verify import verify_set
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.protocols import load_protocol
-from pgseg_core.evaluation.question import Overrides, ask
+from pgseg_core.evaluation.resolve import Overrides, ask
+from pgseg_core.photos.images import read_image
 from pgseg_core.text.vocabulary import builtin_vocabulary, load_vocabulary
 from tests.data.conftest import jpeg, random_image
 from tests.shared_data import shared

@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from pgseg_core.data import jpeg as fast
-from pgseg_core.data.images import read_image
 from pgseg_core.data.jpeg import BoxReader
 from pgseg_core.data.transforms import Box, to_square
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import read_image
 from tests.data.conftest import jpeg, random_image
 from tests.shared_data import shared
 

@@ -7,8 +7,8 @@ import torch
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.errors import ConfigError
 from pgseg_core.evaluation.baselines import RANDOM_GROUPS, random_groups, trivial_baseline
+from pgseg_core.evaluation.evaluate import evaluate_baseline
 from pgseg_core.evaluation.runner import evaluate_segmentation
-from pgseg_core.evaluation.zero_shot import evaluate_baseline
 from tests.evaluation.sets import MemorySet, random_set
 
 MASKS = (

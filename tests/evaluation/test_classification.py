@@ -11,11 +11,11 @@ from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import InferenceConfig
 from pgseg_core.data.labelled import open_labelled_images
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation import whole_images
-from pgseg_core.evaluation.classification import classes_ahead, classification_scores
-from pgseg_core.evaluation.whole_images import class_vocabulary, evaluate_classification
+from pgseg_core.evaluation import image_tasks
+from pgseg_core.evaluation.image_tasks import class_vocabulary, evaluate_classification
+from pgseg_core.evaluation.metrics.classification import classes_ahead, classification_scores
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model.build import build_model
+from pgseg_core.networks.grouping.build import build_model
 from tests.data.conftest import random_image
 from tests.tiny import tiny_model_config
 
@@ -95,7 +95,7 @@ def test_folders_and_shards_agree_and_are_what_one_image_at_a_time_says(
     vectors = segmenter.embed_wordings(vocabulary.prompts)
     right = []
     for place, image in enumerate(dataset.images):
-        seen = whole_images._image_vectors(segmenter, [image.read()])
+        seen = image_tasks._image_vectors(segmenter, [image.read()])
         right.append(int((seen @ vectors.mT).argmax()) == [0, 0, 1, 1, 1, 2, 2, 2, 2][place])
     assert scores.top1 == pytest.approx(sum(right) / 9)
     some = evaluate_classification(segmenter, dataset, vocabulary, LocalCollectives(), limit=3)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.compare import compare_reports, read_report
-from pgseg_core.evaluation.report import ImageCounts, sparse_counts, write_report
-from pgseg_core.evaluation.sweep import threshold_curve
+from pgseg_core.evaluation.metrics.threshold_curve import threshold_curve
+from pgseg_core.evaluation.report.compare import compare_reports, read_report
+from pgseg_core.evaluation.report.report import ImageCounts, sparse_counts, write_report
 from tests.evaluation.test_report import make_report
 
 IMAGES = (

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, jaccard_score, recall_score
 
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.metrics import class_pixels, confusion, scores
+from pgseg_core.evaluation.metrics.segmentation import class_pixels, confusion, scores
 
 TARGET = np.array([[0, 0, 1, 1], [0, 2, 2, 255]], dtype=np.uint8)
 PREDICTION = np.array([[0, 1, 1, 1], [0, 2, 0, 1]])

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.evaluation.baselines import trivial_baseline
-from pgseg_core.evaluation.gallery import SIDE, Gallery
-from pgseg_core.evaluation.page import draw_curve, draw_matrix, render_page, write_page
-from pgseg_core.evaluation.report import Report
-from pgseg_core.evaluation.sweep import Sweep
-from pgseg_core.evaluation.zero_shot import evaluate_baseline
+from pgseg_core.evaluation.evaluate import evaluate_baseline
+from pgseg_core.evaluation.metrics.threshold_curve import Sweep
+from pgseg_core.evaluation.report.examples import SIDE, Gallery
+from pgseg_core.evaluation.report.html_page import draw_curve, draw_matrix, render_page, write_page
+from pgseg_core.evaluation.report.report import Report
 from tests.evaluation.sets import MemorySet, random_set
 from tests.evaluation.test_runner import RecordingRank
 
@@ -77,7 +77,7 @@ def test_best_and_worst_are_by_the_classs_iou_in_the_image() -> None:
     answers[0, 0, :10] = 1  # half of the cat
     answers[1, 0, :20] = 1  # all of it
     report = evaluate_baseline("background", dataset, LocalCollectives(), on_answer=gallery.keep)
-    from pgseg_core.evaluation.report import sparse_counts
+    from pgseg_core.evaluation.report.report import sparse_counts
     from pgseg_core.evaluation.runner import evaluate_segmentation
 
     gallery = Gallery()

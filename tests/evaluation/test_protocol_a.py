@@ -9,11 +9,11 @@ import torch
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import InferenceConfig
 from pgseg_core.data.segmentation import VOC12_CLASSES, SegmentationSample
+from pgseg_core.evaluation.evaluate import evaluate_zero_shot
 from pgseg_core.evaluation.protocols import load_protocol
-from pgseg_core.evaluation.question import Overrides
-from pgseg_core.evaluation.zero_shot import evaluate_zero_shot
+from pgseg_core.evaluation.resolve import Overrides
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model.build import build_model
+from pgseg_core.networks.grouping.build import build_model
 from tests.data.conftest import random_image
 from tests.evaluation.sets import MemorySet
 from tests.reference import protocol_a

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from pgseg_core.evaluation.quality import (
+from pgseg_core.evaluation.metrics.quality import (
     adjusted_rand,
     best_masks,
     compactness,

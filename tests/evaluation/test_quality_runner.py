@@ -10,7 +10,8 @@ from PIL import Image
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import InferenceConfig
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.quality import compactness
+from pgseg_core.evaluation.evaluate import evaluate_masks
+from pgseg_core.evaluation.metrics.quality import compactness
 from pgseg_core.evaluation.quality_runner import Quality, evaluate_quality
 from pgseg_core.evaluation.regions import (
     Regions,
@@ -20,11 +21,10 @@ from pgseg_core.evaluation.regions import (
     overlapping_regions,
     read_regions,
 )
-from pgseg_core.evaluation.report import json_text
-from pgseg_core.evaluation.task_reports import MasksReport
-from pgseg_core.evaluation.zero_shot import evaluate_masks
+from pgseg_core.evaluation.report.report import json_text
+from pgseg_core.evaluation.report.task_reports import MasksReport
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model.build import build_model
+from pgseg_core.networks.grouping.build import build_model
 from tests.data.conftest import random_image
 from tests.evaluation.sets import MemorySet, random_set
 from tests.evaluation.test_runner import RecordingRank

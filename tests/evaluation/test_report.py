@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.metrics import confusion, scores
-from pgseg_core.evaluation.report import TABLE_COLUMNS, Report, json_text, write_report
+from pgseg_core.evaluation.metrics.segmentation import confusion, scores
+from pgseg_core.evaluation.report.report import TABLE_COLUMNS, Report, json_text, write_report
 
 
 def make_report(**changes: object) -> Report:

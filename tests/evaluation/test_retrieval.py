@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from pgseg_core.evaluation.retrieval import retrieval_recalls
+from pgseg_core.evaluation.metrics.retrieval import retrieval_recalls
 
 
 def by_loops(image: Tensor, text: Tensor, owner: Tensor, k: int) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.data.segmentation import SegmentationSample
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.metrics import confusion, scores
+from pgseg_core.evaluation.metrics.segmentation import confusion, scores
 from pgseg_core.evaluation.runner import evaluate_segmentation
 from tests.evaluation.sets import MemorySet, index_of, random_set
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
-from pgseg_core.evaluation.metrics import scores
+from pgseg_core.evaluation.metrics.intervals import Interval, miou_interval
+from pgseg_core.evaluation.metrics.segmentation import scores
 from pgseg_core.evaluation.quality_runner import Measure, Quality
-from pgseg_core.evaluation.report import Report, sparse_counts, write_report
-from pgseg_core.evaluation.uncertainty import Interval, miou_interval
+from pgseg_core.evaluation.report.report import Report, sparse_counts, write_report
 
 FILE: dict[str, Any] = {
     "title": "A and B",

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from pgseg_core.experiments import load_plan
-from pgseg_core.experiments.cells import CellFolder
 from pgseg_core.experiments.queue import Crew, Step
+from pgseg_core.experiments.runs import CellFolder
 
 
 def python(what, program, *arguments):

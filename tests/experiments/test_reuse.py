@@ -6,8 +6,8 @@ import pytest
 
 from pgseg_core.errors import ConfigError
 from pgseg_core.experiments import load_plan
-from pgseg_core.experiments.cells import CellFolder
 from pgseg_core.experiments.reuse import check_sweeps, find_same, take
+from pgseg_core.experiments.runs import CellFolder
 from tests.experiments.conftest import draw_counts, write_retrieval, write_segmentation, write_sweep
 
 

@@ -9,11 +9,11 @@ import statistics
 import pytest
 
 from pgseg_core.errors import DataError
-from pgseg_core.evaluation.uncertainty import class_ious, paired_test
+from pgseg_core.evaluation.metrics.intervals import class_ious, paired_test
 from pgseg_core.experiments import collect, load_plan
-from pgseg_core.experiments.cells import CellFolder
 from pgseg_core.experiments.figure import draw_table
-from pgseg_core.experiments.writing import as_csv, as_json, markdown, write_table
+from pgseg_core.experiments.runs import CellFolder
+from pgseg_core.experiments.table_files import as_csv, as_json, markdown, write_table
 from pgseg_core.viz.sheet import save_figure
 from tests.experiments.conftest import draw_counts, write_retrieval, write_segmentation
 

@@ -8,7 +8,7 @@ from pgseg_core.config import InferenceConfig
 from pgseg_core.figures import tiles
 from pgseg_core.figures.probe import Probe, probe
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from tests.tiny import tiny_model_config
 
 READING = InferenceConfig(short_side=48, long_side=96, window=48, stride=24)

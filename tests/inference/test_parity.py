@@ -5,7 +5,7 @@ import torch
 
 from pgseg_core.checkpoint.importers import import_checkpoint
 from pgseg_core.config import InferenceConfig
-from pgseg_core.inference.banks import ClassBank
+from pgseg_core.inference.class_bank import ClassBank
 from pgseg_core.inference.segmenter import Segmenter
 from tests.reference.released import assert_equal, numbers, parity_path, tensor
 

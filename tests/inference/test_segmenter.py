@@ -12,12 +12,12 @@ from PIL import Image
 
 from pgseg_core.config import InferenceConfig
 from pgseg_core.errors import CheckpointError, ConfigError
-from pgseg_core.inference.affinity import class_scores, shared_by_alike
 from pgseg_core.inference.encoders import TorchEncoders, WindowOutput
 from pgseg_core.inference.explain import explain
 from pgseg_core.inference.options import Choices, SegmentOptions
+from pgseg_core.inference.scoring import class_scores, shared_by_alike
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.weights import Recommended
 from tests.tiny import tiny_config, tiny_model_config
 

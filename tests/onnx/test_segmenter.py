@@ -10,13 +10,13 @@ from PIL import Image
 
 from pgseg_core.config import InferenceConfig, ModelConfig
 from pgseg_core.inference import refine as torch_refine
-from pgseg_core.inference.affinity import class_scores as torch_scores
 from pgseg_core.inference.encoders import TorchEncoders
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.resize import resize_photo as torch_resize
+from pgseg_core.inference.scoring import class_scores as torch_scores
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.suggest import Suggester
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.onnx import affinity, reading, refine, windows
 from pgseg_core.onnx.encoders import OnnxEncoders, WindowOutput
 from pgseg_core.onnx.export import _ImagePart

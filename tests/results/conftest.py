@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from pgseg_core.inference.score_map import ScoreField
 from pgseg_core.inference.segmentation import Segmentation
-from pgseg_core.inference.windows import ScoreField
 
 
 def labelled(labels: np.ndarray, names: tuple[str, ...], *, background: bool) -> Segmentation:

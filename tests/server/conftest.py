@@ -10,7 +10,7 @@ from pgseg_cli.server.limits import Limits
 from pgseg_cli.server.run import address, build_server, open_port
 from pgseg_core.config import InferenceConfig
 from pgseg_core.inference.segmenter import Segmenter
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from tests.tiny import tiny_model_config
 
 READING = InferenceConfig(short_side=32, long_side=96, window=32, stride=16)

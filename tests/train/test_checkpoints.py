@@ -4,7 +4,7 @@ import pytest
 
 from pgseg_core.checkpoint import list_checkpoints, save_checkpoint
 from pgseg_core.errors import CheckpointError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train import checkpoints
 from tests.tiny import tiny_config
 

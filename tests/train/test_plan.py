@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pgseg_core.errors import ConfigError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.plan import KINDS, find_kind, measure_sizes, memory_per_device, plan_step
 from pgseg_core.train.task import TrainTask
 from tests.tiny import tiny_batch, tiny_config

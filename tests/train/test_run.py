@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from backends.engine import TorchEngine
-from backends.single import SingleBackend
+from pgseg_backends.engine import TorchEngine
+from pgseg_backends.single import SingleBackend
 from pgseg_core.checkpoint import list_checkpoints, load_checkpoint
 from pgseg_core.config import Config, EvaluationConfig
 from pgseg_core.errors import ConfigError, TrainingError

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pgseg_core.config import TrainConfig
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.optim import decays, make_optimizer
 from pgseg_core.train.schedule import make_schedule
 from tests.tiny import tiny_model_config

@@ -8,7 +8,7 @@ import torch
 from pgseg_core.checkpoint import read_lite0, save_checkpoint
 from pgseg_core.config import Config
 from pgseg_core.errors import CheckpointError, ConfigError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.train.optim import make_optimizer, set_learning_rate
 from pgseg_core.train.start import start_weights
 from tests.tiny import tiny_model_config

@@ -10,7 +10,7 @@ from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import ModelConfig
 from pgseg_core.data.batch import Batch
 from pgseg_core.losses import info_nce
-from pgseg_core.model import PGSeg, build_model
+from pgseg_core.networks.grouping import PGSeg, build_model
 from pgseg_core.train.encoded import join
 from pgseg_core.train.task import TrainTask
 from tests.tiny import tiny_batch, tiny_model_config

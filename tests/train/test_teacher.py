@@ -10,7 +10,7 @@ from pgseg_core.checkpoint import Classifier
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import Config, parse_config
 from pgseg_core.errors import ConfigError
-from pgseg_core.model import build_model
+from pgseg_core.networks.grouping import build_model
 from pgseg_core.text.imagenet import imagenet_names
 from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.train.run import find_teacher

@@ -33,7 +33,13 @@ def attention(
     device: Device = "auto",
 ) -> None:
     """Draw what group tokens attend to, block by block, up to the assignment."""
-    from pgseg_cli.drawing import figure_path, load_model, parse_place, save_all, stage_index
+    from pgseg_cli.commands.viz.drawing import (
+        figure_path,
+        load_model,
+        parse_place,
+        save_all,
+        stage_index,
+    )
     from pgseg_core.figures.attention import draw_group_attention, draw_patch_attention
     from pgseg_core.figures.photos import read_photos
     from pgseg_core.figures.probe import probe

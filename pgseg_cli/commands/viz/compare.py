@@ -72,7 +72,7 @@ def compare(
     device: Device = "auto",
 ) -> None:
     """Draw photos beside what models make of them, ground truth and other systems' masks."""
-    from pgseg_cli.comparing import Comparison, draw
+    from pgseg_cli.commands.viz.comparing import Comparison, draw
 
     draw(
         Comparison(

@@ -47,7 +47,7 @@ def embedding(
     """Draw patch features by t-SNE or PCA: are the groups compact, and are they the classes?"""
     from numpy import ndarray
 
-    from pgseg_cli.drawing import (
+    from pgseg_cli.commands.viz.drawing import (
         figure_path,
         known_labels,
         load_models,

@@ -33,7 +33,7 @@ def groups(
     device: Device = "auto",
 ) -> None:
     """Draw every group of each stage as a mask."""
-    from pgseg_cli.drawing import figure_path, load_model, save_all, stage_index
+    from pgseg_cli.commands.viz.drawing import figure_path, load_model, save_all, stage_index
     from pgseg_core.figures.groups import draw_groups, save_group_image
     from pgseg_core.figures.photos import read_photos
     from pgseg_core.figures.probe import probe

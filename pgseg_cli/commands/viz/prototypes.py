@@ -27,7 +27,7 @@ def prototypes(
     device: Device = "auto",
 ) -> None:
     """Draw the groups of each stage, and the prototypes they were matched to."""
-    from pgseg_cli.drawing import figure_path, load_model, save_all
+    from pgseg_cli.commands.viz.drawing import figure_path, load_model, save_all
     from pgseg_core.errors import ConfigError
     from pgseg_core.figures.iterations import draw_iterations
     from pgseg_core.figures.pairs import draw_pairs

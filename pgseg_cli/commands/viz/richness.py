@@ -36,7 +36,7 @@ def richness(
     device: Device = "auto",
 ) -> None:
     """Draw the similarity of each patch to its group's token, models side by side."""
-    from pgseg_cli.drawing import figure_path, load_models, save_all, stage_index
+    from pgseg_cli.commands.viz.drawing import figure_path, load_models, save_all, stage_index
     from pgseg_core.errors import ConfigError, did_you_mean
     from pgseg_core.figures.photos import read_photos
     from pgseg_core.figures.probe import probe

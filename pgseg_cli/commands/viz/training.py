@@ -27,7 +27,7 @@ def training(
     suffix: Format = "png",
 ) -> None:
     """Draw the curves of one run, or of several on top of each other."""
-    from pgseg_cli.drawing import distinct_names, figure_path, newest_run, save_all
+    from pgseg_cli.commands.viz.drawing import distinct_names, figure_path, newest_run, save_all
     from pgseg_core.figures.training import draw_training
     from pgseg_core.train.run_folder import RunFolder
 

@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-from pgseg_core.data.images import read_image
 from pgseg_core.data.prepare.samples import Sample
+from pgseg_core.photos.images import read_image
 
 MAX_DIFFERENCE = 3
 """Fingerprints that differ in at most this many of 64 bits are taken for one image. Re-encoding and

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pgseg_core.data.images import open_header, orientation, read_image
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import open_header, orientation, read_image
 
 JPEG_QUALITY = 90
 """Quality of every JPEG that pgseg writes itself."""

@@ -2,13 +2,13 @@
 
 import hashlib
 
-from pgseg_core.data.images import open_header
 from pgseg_core.data.prepare.duplicates import fingerprint
 from pgseg_core.data.prepare.encode import to_stored_jpeg
 from pgseg_core.data.prepare.options import PrepareOptions
 from pgseg_core.data.prepare.rows import Row, TarPlace, WebAddress
 from pgseg_core.data.prepare.samples import Decision, Rejected, Sample
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import open_header
 
 
 def examine_text(row: Row, options: PrepareOptions) -> Rejected | None:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool
 from pycocotools import mask as coco_masks
 
-from pgseg_core.data.images import read_image
 from pgseg_core.data.segmentation.sets import BACKGROUND, IGNORE_LABEL, SegmentationSample
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import read_image
 
 Outline = Mapping[str, Any]
 """One object of an annotation file: its `segmentation`, `category_id` and, for messages, `id`."""

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Integer
 from PIL import Image
 
-from pgseg_core.data.images import read_image
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import read_image
 
 IGNORE_LABEL = 255
 """Pixels of this label have no ground truth."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgseg_core.data.images import IMAGE_SUFFIXES
 from pgseg_core.data.segmentation.sets import MANY_IGNORE_LABEL, MaskFiles
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import IMAGE_SUFFIXES
 
 _CLASS_NAME = re.compile(r'\s*(?:"([^"]*)"|([^,:#"]*))')
 _SHOWN = 3

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from pgseg_core.comm import LocalCollectives
 from pgseg_core.config import Config
 from pgseg_core.data.batch import Batch
-from pgseg_core.model import PGSeg, build_model
-from pgseg_core.model.batch_norm import BatchNorm
-from pgseg_core.model.layers import Projector
+from pgseg_core.networks.blocks.batch_norm import BatchNorm
+from pgseg_core.networks.blocks.layers import Projector
+from pgseg_core.networks.grouping import PGSeg, build_model
 from pgseg_core.npr import match
 from pgseg_core.train.encoded import Encoded
 from pgseg_core.train.task import TrainTask

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pgseg_core.data.images import IMAGE_SUFFIXES
 from pgseg_core.data.prepare.sources.locate import is_web
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import IMAGE_SUFFIXES
 
 Row = tuple[int, Mapping[str, Any]]
 """A row's number, counted from 1 with the header, and its values by column."""

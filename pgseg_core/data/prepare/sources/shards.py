@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pgseg_core.data.images import IMAGE_SUFFIXES
 from pgseg_core.data.manifest import MANIFEST_NAME, load_manifest
 from pgseg_core.data.prepare.rows import Line, TarPlace
 from pgseg_core.data.prepare.sources.locate import Reading
 from pgseg_core.data.shards import expand_pattern, sample_captions
 from pgseg_core.data.tar_index import Member, split_name, tar_members
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import IMAGE_SUFFIXES
 
 _SPLIT_PREFIX = re.compile(r"(train|val|valid|validation|dev|test)-")
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgseg_core.data.images import list_images
 from pgseg_core.data.prepare.rows import Line
 from pgseg_core.data.prepare.sources.locate import Reading
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import list_images
 
 _SUFFIXES = (".txt", ".caption")
 

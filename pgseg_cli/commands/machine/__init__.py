@@ -1,0 +1,1 @@
+"""`pgseg backends`, `doctor` and `bench`."""

@@ -1,0 +1,1 @@
+"""`pgseg segment` and `pgseg explain`."""

@@ -1,0 +1,1 @@
+"""`pgseg models`, `convert` and `export`."""

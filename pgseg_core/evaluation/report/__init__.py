@@ -1,0 +1,1 @@
+"""What an evaluation leaves behind: numbers, a page, and comparisons of two."""

@@ -1,0 +1,1 @@
+"""Photos, whatever holds them, as RGB."""
