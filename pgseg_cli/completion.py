@@ -61,8 +61,8 @@ def complete_refinements(incomplete: str) -> Iterator[str]:
     return (name for name in REFINEMENTS if name.startswith(incomplete))
 
 
-def complete_engines(incomplete: str) -> Iterator[str]:
-    """Complete names of engines."""
-    from pgseg_cli.engines import ENGINES
+def complete_runtimes(incomplete: str) -> Iterator[str]:
+    """Complete names of runtimes."""
+    from pgseg_core.methods.load import RUNTIMES
 
-    return (name for name in ENGINES if name.startswith(incomplete))
+    return (name for name in RUNTIMES if name.startswith(incomplete))

@@ -1,9 +1,17 @@
 """A model of two stages that runs in milliseconds, and a batch for it."""
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 
-from pgseg_core.config import Config, ModelConfig, parse_config
+from pgseg_core.config import Config, InferenceConfig, ModelConfig, parse_config
 from pgseg_core.data.batch import Batch
+from pgseg_core.inference.class_bank import ClassBank, make_queries
+from pgseg_core.inference.score_map import ScoreMap
+from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.methods.groups import GroupsMethod
+from pgseg_core.networks.grouping import PGSeg
 
 MODEL = {
     "image": {
@@ -42,3 +50,25 @@ def tiny_batch(size: int = 6, seed: int = 0) -> Batch:
             [torch.tensor([49406]), words, torch.tensor([49407])]
         )
     return Batch(images=images, tokens=tokens)
+
+
+def segmenter_of(
+    network: PGSeg, options: InferenceConfig, *, device: torch.device | None = None, **about: Any
+) -> Segmenter:
+    """Return a segmenter around a grouping network."""
+    return Segmenter(GroupsMethod(network, options, device), **about)
+
+
+def scores_of(
+    segmenter: Segmenter,
+    pixels: torch.Tensor,
+    bank: ClassBank,
+    *,
+    threshold: float | None,
+    top_k: int = 5,
+) -> ScoreMap:
+    """Score a photo that is resized and normalised; with a threshold, class 0 is background."""
+    queries = make_queries(bank, None, has_background=threshold is not None)
+    field = segmenter.region_field(pixels.numpy())
+    rule = replace(segmenter.reading.rule, top_k=top_k)
+    return segmenter.score_map(field, queries, [threshold], rule=rule)

@@ -32,6 +32,7 @@ from pgseg_core.errors import PgsegError
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.refinements import REFINEMENTS
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.methods.groups import GroupsMethod
 from pgseg_core.text.templates import BUILTIN_TEMPLATES
 from pgseg_core.version import VERSION
 from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
@@ -96,8 +97,11 @@ class _Api:
 
     async def model(self, _: Request) -> Response:
         """Say which model answers, and what may be asked of it."""
-        groups = self.segmenter.model.config.image.num_groups
-        usual = SegmentOptions(background=True).settled(self.segmenter.recommended)
+        method = self.segmenter.method
+        groups: Sequence[int] = ()
+        if isinstance(method, GroupsMethod):
+            groups = method.network.config.image.num_groups
+        usual = self.segmenter.settled(SegmentOptions(background=True))
         return JSONResponse(
             {
                 "version": VERSION,

@@ -15,7 +15,7 @@ from pgseg_core.evaluation.baselines import trivial_baseline
 from pgseg_core.evaluation.metrics.intervals import Interval, miou_interval
 from pgseg_core.evaluation.metrics.segmentation import SegmentationScores
 from pgseg_core.evaluation.metrics.threshold_curve import GRID, threshold_curve
-from pgseg_core.evaluation.protocol_segmenter import Reader, protocol_inference
+from pgseg_core.evaluation.protocol_segmenter import ProtocolSegmenter, protocol_reading
 from pgseg_core.evaluation.protocols import Protocol, class_list_hash
 from pgseg_core.evaluation.quality_runner import Quality, evaluate_quality
 from pgseg_core.evaluation.regions import (
@@ -69,7 +69,7 @@ def evaluate_zero_shot(
     question = ask(dataset, protocol, overrides or Overrides())
     if sweep:
         refuse_sweep(dataset)
-    reader = Reader(segmenter, protocol, question, own_size=own_size)
+    reader = ProtocolSegmenter(segmenter, protocol, question, own_size=own_size)
     thresholds = (question.threshold, *(GRID if sweep else ()))
     result = evaluate_segmentation(
         dataset,
@@ -165,8 +165,10 @@ def evaluate_group_quality(
     Raises:
         DataError: The set is empty, or an image or mask is damaged.
     """
-    reading = segmenter.inference if own_size else protocol_inference(protocol)
-    whole = Segmenter(segmenter.model, replace(reading, antialias=False), device=segmenter.device)
+    own = segmenter.reading
+    whole = segmenter.read_as(
+        replace(own if own_size else protocol_reading(protocol, own), antialias=False)
+    )
     return evaluate_quality(
         dataset,
         lambda sample: model_regions(whole, sample.image),

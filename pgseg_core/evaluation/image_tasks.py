@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -21,14 +22,14 @@ from pgseg_core.comm import Collectives
 from pgseg_core.data.labelled import LabelledImages
 from pgseg_core.data.pairs import read_pairs
 from pgseg_core.data.shards import find_shards
-from pgseg_core.data.transforms import normalise, to_tensor
-from pgseg_core.errors import DataError
+from pgseg_core.errors import ConfigError, DataError
 from pgseg_core.evaluation.metrics.classification import (
     ClassificationScores,
     classes_ahead,
     classification_scores,
 )
 from pgseg_core.evaluation.metrics.retrieval import RetrievalScores, retrieval_recalls
+from pgseg_core.inference.preprocess import normalise
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.text.vocabulary import ClassName, Vocabulary, read_class_file
 
@@ -66,12 +67,12 @@ def evaluate_retrieval(
     owner: list[int] = []
     total = sum(shard.num_samples for shard in find_shards(shards, split))
     done = 0
-    width = segmenter.model.config.joint_width
+    width = segmenter.embed_queries([("photo",)]).shape[1]
     for number, pairs in enumerate(_batches(read_pairs(shards, split))):
         captions = [caption for pair in pairs for caption in pair.captions]
         if number % comm.world_size == comm.rank:
             images.append(_image_vectors(segmenter, [pair.image for pair in pairs]))
-            texts.append(_unit(segmenter.encoders.encode_prompts(segmenter.tokenizer(captions))))
+            texts.append(_unit(torch.as_tensor(segmenter.method.embed(captions))))
         else:
             images.append(torch.zeros(len(pairs), width))
             texts.append(torch.zeros(len(captions), width))
@@ -113,7 +114,7 @@ def evaluate_classification(
     if limit is not None and limit < len(images):
         images = tuple(images[place * len(images) // limit] for place in range(limit))
     labels = torch.tensor([_label(image.label, image.name, vocabulary) for image in images])
-    vectors = segmenter.embed_wordings(vocabulary.prompts, templates=templates)
+    vectors = segmenter.embed_queries(vocabulary.prompts, templates=templates)
     ahead = torch.zeros(len(images), dtype=torch.int64)
     done = 0
     for number, batch in enumerate(_batches(images)):
@@ -177,13 +178,16 @@ def _label(label: str | int, name: str, vocabulary: Vocabulary) -> int:
 
 
 def _image_vectors(segmenter: Segmenter, images: list[Image.Image]) -> Float[Tensor, "n e"]:
-    side = segmenter.model.config.image.image_size
+    reading = segmenter.reading
+    side = reading.image_side
     pixels = [
-        normalise(to_tensor(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)))
+        normalise(np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)), reading)
         for image in images
     ]
-    seen = segmenter.model.encode_image(torch.stack(pixels).to(segmenter.device))
-    return _unit(seen.feature)
+    seen = segmenter.method.regions(np.stack(pixels)).windows
+    if seen is None:
+        raise ConfigError("this method has no vector of an image as a whole")
+    return _unit(torch.as_tensor(seen))
 
 
 def _unit(vectors: Float[Tensor, "n e"]) -> Float[Tensor, "n e"]:

@@ -1,53 +1,59 @@
 """How a protocol reads an image: windows, scores, background, for any number of thresholds at once.
 
-The image is encoded once. Its groups' scores and, for each threshold, which groups are background
+The image is encoded once. Its regions' scores and, for each threshold, which regions are background
 are columns of one small table, so that a whole threshold curve costs little more than one answer
 and every point of it is exactly what a run with that threshold gives.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int, Int16, UInt8
+from jaxtyping import Int16
 from PIL import Image
 from torch import Tensor
 
-from pgseg_core.colours import IMAGENET_MEAN, IMAGENET_STD
-from pgseg_core.config import InferenceConfig
 from pgseg_core.evaluation.protocols import Protocol
 from pgseg_core.evaluation.resolve import Question
-from pgseg_core.inference.refine import crf_field, pamr
-from pgseg_core.inference.resize import resize_photo
-from pgseg_core.inference.score_map import GroupField, PatchPixels, ScoreField
-from pgseg_core.inference.scoring import class_scores, with_background
+from pgseg_core.inference.preprocess import SizedPhoto, size_photo
+from pgseg_core.inference.refine import REFINE, crf_scores
+from pgseg_core.inference.score_map import ScoreMap
+from pgseg_core.inference.scoring import Queries
 from pgseg_core.inference.segmenter import Segmenter
-
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-"""Mean of red, green and blue over CLIP's images, for values in [0, 1]."""
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-"""Standard deviation of the same."""
-
-Decision = Callable[[Float[Tensor, "s y x"]], Int[Tensor, "t y x"]]
-"""From the scores of some rows to their labels, once for each threshold."""
-
-_COLOURS = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "clip": (CLIP_MEAN, CLIP_STD)}
+from pgseg_core.methods.method import Reading, Rule
 
 
-def protocol_inference(protocol: Protocol) -> InferenceConfig:
-    """Return how a protocol reads an image."""
-    return InferenceConfig(
+def protocol_reading(protocol: Protocol, method: Reading) -> Reading:
+    """Return how a protocol reads an image, in the colours of a method's network."""
+    return replace(
+        method,
         short_side=protocol.short_side,
         long_side=protocol.long_side,
         window=protocol.window,
         stride=protocol.stride,
         antialias=False,
+        taper_windows=False,
+        rule=protocol_rule(protocol),
     )
 
 
-class Reader:
-    """A model under a protocol, with a set's question: photos in, labels out."""
+def protocol_rule(protocol: Protocol) -> Rule:
+    """Return how a protocol turns cosines into classes."""
+    return Rule(
+        scores=protocol.scores,
+        top_k=protocol.top_k,
+        synonyms="apart" if protocol.scores == "pixel_softmax" else "mean",
+        unit_prompts=protocol.unit_prompts,
+        templates=protocol.templates,
+        background=protocol.background,
+        threshold=protocol.threshold,
+        scale=protocol.logit_scale,
+    )
+
+
+class ProtocolSegmenter:
+    """A model under a protocol, with what is asked on a set: photos in, labels out."""
 
     def __init__(
         self,
@@ -57,47 +63,34 @@ class Reader:
         *,
         own_size: bool = False,
     ) -> None:
-        reading = protocol_inference(protocol)
+        reading = protocol_reading(protocol, segmenter.reading)
         departures = []
         if own_size:
-            models = replace(segmenter.inference, antialias=False)
-            if models != reading:
-                size, window, stride = models.short_side, models.window, models.stride
-                departures.append(f"at {size}, window {window}, stride {stride}")
-                if models.patch_share:
-                    departures.append(f"patch share {models.patch_share:g}")
-                if models.patch_affinity:
-                    departures.append(f"patch affinity {models.patch_affinity:g}")
-                if protocol.top_k and models.candidates != "image":
-                    departures.append(f"candidates by {models.candidates}")
-                if models.fade_windows:
-                    departures.append("windows faded")
-            reading = models
+            own = replace(segmenter.reading, antialias=False)
+            rule = replace(reading.rule, top_k_by=own.rule.top_k_by)
+            departures = _departures(segmenter, replace(own, rule=rule), reading)
+            reading = replace(own, rule=rule)
         words = question.background_words
         if words.words:
             departures.append(f"background words {words.source}")
         self.name = protocol.id + (f" ({'; '.join(departures)})" if departures else "")
         """The protocol's name, with what departs from it."""
-        self._segmenter = segmenter.reading(reading)
-        self._protocol = protocol
+        self._rule = replace(reading.rule, scale=question.logit_scale)
+        self._segmenter = segmenter.read_as(reading)
         self._question = question
-        by_wording = protocol.scores == "pixel_softmax"
-        groups: list[tuple[int, Sequence[str]]] = [(0, [word]) for word in words.words]
+        asked: list[tuple[int, Sequence[str]]] = [(0, [word]) for word in words.words]
         for label, wordings in enumerate(question.wordings):
-            if by_wording:
-                groups += [(label, [wording]) for wording in wordings]
+            if self._rule.synonyms == "apart":
+                asked += [(label, [wording]) for wording in wordings]
             elif wordings:  # a background may have none
-                groups.append((label, wordings))
-        self._labels = torch.tensor([label for label, _ in groups])
-        self._vectors = self._segmenter.embed_wordings(
-            [part for _, part in groups],
-            templates=question.templates,
-            unit_first=protocol.unit_prompts,
-        )
-        self._scale = (
-            segmenter.encoders.scale()
-            if question.logit_scale is None
-            else torch.tensor(question.logit_scale)
+                asked.append((label, wordings))
+        self._queries = Queries(
+            self._segmenter.embed_queries(
+                [part for _, part in asked], templates=question.templates
+            ),
+            classes=tuple(label for label, _ in asked),
+            num_classes=len(question.class_names),
+            has_background=question.has_background,
         )
 
     @torch.inference_mode()
@@ -111,87 +104,40 @@ class Reader:
             thresholds: Background thresholds (t of them); None calls no pixel background. In a set
                 without background they make no difference.
         """
-        mean, deviation = (torch.tensor(three) for three in _COLOURS[self._protocol.normalise])
-        resized = resize_photo(photo, self._segmenter.inference)
-        pixels = ((resized.float() / 255 - mean) / deviation).permute(2, 0, 1)
-        field = self._segmenter.group_field(pixels)
-        table = self._table(field, thresholds)
-        if isinstance(field.pixels, PatchPixels):  # a map for each of them would be large
-            scores = field.scored(table.unflatten(0, field.groups.shape[:2]))
-        else:
-            scores = ScoreField(field.maps, table)
-        if self._question.refine == "pamr":
-            scores = replace(scores, maps=pamr(pixels, scores.maps))
-        decide = self._decision(thresholds)
+        sized = size_photo(photo, self._segmenter.reading)
+        field = self._segmenter.region_field(sized.pixels)
+        scores = self._segmenter.score_map(field, self._queries, thresholds, rule=self._rule)
         size = (photo.height, photo.width)
         if self._question.refine == "crf":
-            labels = _decided(scores, decide, size=(resized.shape[0], resized.shape[1]))
-            return self._fitted(resized, labels, size)
-        return _decided(scores, decide, size=size)
-
-    def _fitted(
-        self, resized: UInt8[Tensor, "y x 3"], labels: Int16[Tensor, "t y x"], size: tuple[int, int]
-    ) -> Int16[Tensor, "t h w"]:
-        """Fit each answer by the CRF; thresholds that give the same answer share the work."""
-        different, places = labels.flatten(1).unique(dim=0, return_inverse=True)
-        num_classes = len(self._question.class_names)
-        fitted = [
-            crf_field(resized, answer.unflatten(0, labels.shape[1:]), num_classes)
-            for answer in different
-        ]
-        return torch.stack([field.labels(size=size).labels for field in fitted])[places]
-
-    def _table(self, field: GroupField, thresholds: Sequence[float | None]) -> Float[Tensor, "m s"]:
-        """Scores of each (window, group): classes, and before them the background's bars."""
-        cosines = (
-            F.normalize(field.groups, dim=-1) @ self._vectors.mT
-        )  # (windows, groups, wordings)
-        if self._protocol.scores == "pixel_softmax":
-            return cosines.flatten(0, 1)
-        if self._protocol.scores == "softmax":
-            return (self._scale * cosines).softmax(dim=-1).flatten(0, 1)
-        scores = class_scores(
-            field.groups,
-            field.images,
-            self._vectors,
-            self._scale,
-            top_k=self._protocol.top_k or len(self._vectors),
-            candidates=self._segmenter.inference.candidates,
-        )
-        if not self._question.has_background:
-            return scores.flatten(0, 1)
-        bars = [with_background(scores, 0.0 if t is None else t)[..., :1] for t in thresholds]
-        return torch.cat([*bars, scores], dim=-1).flatten(0, 1)
-
-    def _decision(self, thresholds: Sequence[float | None]) -> Decision:
-        """Return the step from a band's scores to its labels."""
-        kind = self._protocol.background if self._question.has_background else "plain"
-        limits = torch.tensor([-torch.inf if t is None else t for t in thresholds])[:, None, None]
-
-        def decide(scores: Float[Tensor, "s y x"]) -> Int[Tensor, "t y x"]:
-            bars = scores[: len(limits)]
-            if kind == "capped_threshold":
-                scores = scores[len(limits) :]
-            elif self._protocol.scores == "pixel_softmax":
-                scores = (self._scale * scores).softmax(dim=0)
-            best, place = scores.max(dim=0)
-            labels = self._labels[place].expand(len(limits), *best.shape)
-            if kind == "plain":
-                return labels
-            if kind == "capped_threshold":
-                background = (bars >= best) & (limits > -torch.inf)
-            elif kind == "constant_score":
-                background = best <= limits
-            else:
-                background = best < limits
-            return torch.where(background, 0, labels)
-
-        return decide
+            return torch.from_numpy(_fitted(sized, scores, size))
+        refined = REFINE[self._question.refine](sized, scores)
+        return torch.from_numpy(refined.answers(size=size))
 
 
-def _decided(
-    scores: ScoreField, decide: Decision, *, size: tuple[int, int]
-) -> Int16[Tensor, "t h w"]:
-    """Return the labels of a size, decided band by band."""
-    bands = [decide(band).to(torch.int16) for _, band in scores.bands(size=size)]
-    return torch.cat(bands, dim=1)
+def _departures(segmenter: Segmenter, own: Reading, protocol: Reading) -> list[str]:
+    """Say where a model's own reading departs from a protocol's."""
+    found = []
+    sizes = (own.short_side, own.long_side, own.window, own.stride)
+    if sizes != (protocol.short_side, protocol.long_side, protocol.window, protocol.stride):
+        window = "the whole image" if own.window is None else f"window {own.window}"
+        found.append(f"at {own.short_side}, {window}, stride {own.stride}")
+    found += segmenter.method.departures
+    if own.rule.scores == "product" and own.rule.top_k and own.rule.top_k_by != "image":
+        found.append(f"candidates by {own.rule.top_k_by}")
+    if own.taper_windows:
+        found.append("windows faded")
+    return found
+
+
+def _fitted(
+    sized: SizedPhoto, scores: ScoreMap, size: tuple[int, int]
+) -> Int16[np.ndarray, "t h w"]:
+    """Fit each answer by the CRF; thresholds that give the same answer share the work."""
+    height, width = sized.photo.shape[:2]
+    labels = scores.answers(size=(height, width))
+    different, places = np.unique(labels.reshape(len(labels), -1), axis=0, return_inverse=True)
+    fitted = [
+        crf_scores(sized.photo, answer.reshape(height, width), scores).labels(size=size).labels
+        for answer in different
+    ]
+    return np.stack(fitted)[places.reshape(-1)]

@@ -15,12 +15,11 @@ from PIL import Image
 
 from pgseg_core.data.segmentation import SegmentationSample, read_index_mask
 from pgseg_core.data.segmentation.instances import object_pixels
-from pgseg_core.data.transforms import normalise
 from pgseg_core.errors import DataError
 from pgseg_core.evaluation.baselines import random_groups
-from pgseg_core.inference.resize import resize_to_window
-from pgseg_core.inference.score_map import pixel_groups
+from pgseg_core.inference.preprocess import size_photo, to_window
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.methods.groups import as_groups, largest_groups
 from pgseg_core.viz.regions import resize_labels
 
 
@@ -57,11 +56,13 @@ def model_regions(segmenter: Segmenter, photo: Image.Image) -> Regions:
         The last stage's groups at the photo's own size, with the patches as the first grouping
         block sees them (after its LayerNorm).
     """
-    pixels = normalise(resize_to_window(photo, segmenter.inference))
-    output = segmenter.encode(pixels[None])
+    method = as_groups(segmenter.method, "--quality")
+    sized = size_photo(photo, to_window(segmenter.reading))
+    output = method.encode(sized.pixels[None])
     maps = output.group_maps().float().cpu().unflatten(2, output.grid)
-    size = (pixels.shape[1], pixels.shape[2])
-    own = pixel_groups(maps, patch=segmenter.encoders.patch_size, size=size)[0]
+    rows, columns = output.grid
+    covered = (rows * method.patch_size, columns * method.patch_size)
+    own = largest_groups(maps, covered, sized.photo.shape[:2])[0]
     return Regions(
         groups=resize_labels(own.numpy(), (photo.height, photo.width)),
         features=output.stages[0].patches[0].float().cpu().numpy(),

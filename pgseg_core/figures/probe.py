@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor, nn
 
-from pgseg_core.data.transforms import normalise
-from pgseg_core.inference.resize import resize_to_window
+from pgseg_core.inference.preprocess import size_photo, to_window
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.methods.groups import as_groups
 from pgseg_core.networks.blocks.layers import Block
 from pgseg_core.networks.grouping import ImageOutput
 from pgseg_core.networks.grouping.image_encoder import Stage
@@ -97,21 +97,22 @@ def probe(segmenter: Segmenter, photo: Image.Image) -> Probe:
         segmenter: The model.
         photo: RGB.
     """
-    encoder = segmenter.model.image_encoder
+    method = as_groups(segmenter.method, "this figure")
+    encoder = method.network.image_encoder
     stages = [cast("Stage", stage) for stage in encoder.stages]
-    pixels = resize_to_window(photo, segmenter.inference)
+    sized = size_photo(photo, to_window(segmenter.reading))
     named = {
         f"{number}.{name}": module
         for number, stage in enumerate(stages)
         for name, module in _watched(stage).items()
     }
     with _noted(named) as notes:
-        output = segmenter.encode(normalise(pixels)[None])
+        output = method.encode(sized.pixels[None])
     probes = tuple(
         _stage(stage, number, output, {name: note.float().cpu()[0] for name, note in notes.items()})
         for number, stage in enumerate(stages)
     )
-    return Probe(Image.fromarray(pixels.numpy()), output, probes, output.grid)
+    return Probe(Image.fromarray(sized.photo), output, probes, output.grid)
 
 
 def _watched(stage: Stage) -> dict[str, nn.Module]:

@@ -1,27 +1,19 @@
-"""Windows of several images in common batches, without an image noticing its company."""
+"""Windows of several images in common batches; what is in a batch changes no image's result."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-import torch
-import torch.nn.functional as F
+import numpy as np
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
-from pgseg_core.inference.encoders import Encoders, WindowOutput
-from pgseg_core.inference.score_map import (
-    GroupField,
-    OwnedPixels,
-    PatchPixels,
-    Pixels,
-    pixel_groups,
-)
-from pgseg_core.inference.scoring import patch_vectors, shared_by_alike
+from pgseg_core.arrays import Arrays, arrays_of
+from pgseg_core.inference.score_map import RegionField
 from pgseg_core.inference.sliding_window import Box, window_boxes
+from pgseg_core.methods.method import Array, Method, Owners, PatchGrid, Reading, Regions
 
 WINDOWS_AT_ONCE = 8
-"""Most windows of one image in a batch, where an engine does not want always as many."""
+"""Most windows of one image in a batch, where a method does not want always as many."""
 
 PHOTOS_AT_ONCE = 8
 PIXELS_AT_ONCE = 100_000_000
@@ -29,78 +21,67 @@ PIXELS_AT_ONCE = 100_000_000
 
 Place = tuple[int, int]
 """Which image, and which of its windows."""
-Seen = tuple[Float[Tensor, "g e"], Float[Tensor, " e"], Float[Tensor, "m y x"]]
-"""One window's vectors of groups, or of patches; its own vector; and its group maps."""
+Seen = tuple[Array, Array | None, Array | None]
+"""One window's region vectors, its own vector, and its owners where pixels have some."""
 
 
-def companies(photos: Iterable[Image.Image], at_once: int | None) -> Iterator[list[Image.Image]]:
+def photo_batches(
+    photos: Iterable[Image.Image], at_once: int | None
+) -> Iterator[list[Image.Image]]:
     """Put photos together whose windows are to share batches; where none are: one by one.
 
     Args:
         photos: RGB, of any sizes; taken as they are needed.
-        at_once: `Encoders.windows_at_once`; None where nothing is gained by company.
+        at_once: `Method.windows_at_once`; None where nothing is gained by full batches.
     """
     most = 1 if at_once is None else PHOTOS_AT_ONCE
-    company: list[Image.Image] = []
+    batch: list[Image.Image] = []
     for photo in photos:
-        company.append(photo)
-        pixels = sum(member.width * member.height for member in company)
-        if len(company) == most or pixels > PIXELS_AT_ONCE:
-            yield company
-            company = []
-    if company:
-        yield company
+        batch.append(photo)
+        pixels = sum(member.width * member.height for member in batch)
+        if len(batch) == most or pixels > PIXELS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def encode_fields(
-    encoders: Encoders,
-    images: Sequence[Float[Tensor, "3 _ _"]],
-    *,
-    window: int,
-    stride: int,
-    patch_share: float = 0.0,
-    patch_affinity: float = 0.0,
-    fade: bool = False,
-) -> list[GroupField]:
-    """Encode images window by window: where their groups are, and what they say.
+    method: Method, images: Sequence[Float[np.ndarray, "3 _ _"]], reading: Reading
+) -> list[RegionField]:
+    """Encode images window by window: where their regions are, and their vectors.
 
     Args:
-        encoders: The network.
-        images: Normalised RGB, of any sizes.
-        window: Side of the sliding window, in pixels.
-        stride: Its step, in pixels.
-        patch_share: How much a patch's own vector counts beside its group's; above 0 every patch is
-            a group of the field.
-        patch_affinity: Temperature at which patches that look alike share their vectors; 0 does
-            not.
-        fade: Whether windows count less towards their borders.
+        method: The method.
+        images: Resized photos in the method's colours, of any sizes.
+        reading: Window, stride and taper.
     """
-    boxes = [window_boxes(*image.shape[1:], window=window, stride=stride) for image in images]
-    alone = patch_share > 0
+    boxes = [_boxes(image, reading) for image in images]
     seen: dict[Place, Seen] = {}
-    for places in _batches(boxes, encoders.windows_at_once):
-        windows = torch.stack([_cut(images[image], boxes[image][at]) for image, at in places])
-        output = _encode(encoders, windows, patches=alone)
-        groups = output.groups
-        if output.patches is not None:
-            flat = output.maps.flatten(2)
-            groups = patch_vectors(groups, output.patches, flat, patch_share)
-            if patch_affinity:
-                assert output.looks is not None
-                groups = shared_by_alike(groups, output.looks, patch_affinity)
-        rows = zip(groups, output.images, output.maps, strict=True)
-        seen |= dict(zip(places, rows, strict=False))  # without what fills the batch
+    grids: dict[int, PatchGrid | None] = {}
+    for places in _batches(boxes, method.windows_at_once):
+        windows = np.stack([_cut(images[image], boxes[image][at]) for image, at in places])
+        regions = _encode(method, windows)
+        grid = regions.place if isinstance(regions.place, PatchGrid) else None
+        for row, place in enumerate(places):  # without what fills the batch
+            seen[place] = _row(regions, row)
+            grids[place[0]] = grid
     return [
         _field(
-            encoders.patch_size,
-            image,
+            (image.shape[1], image.shape[2]),
             own,
             [seen[number, at] for at in range(len(own))],
-            alone=alone,
-            fade=fade,
+            grids[number],
+            taper=reading.taper_windows,
         )
         for number, (image, own) in enumerate(zip(images, boxes, strict=True))
     ]
+
+
+def _boxes(image: Float[np.ndarray, "3 h w"], reading: Reading) -> list[Box]:
+    height, width = image.shape[1:]
+    window = reading.window or max(height, width)
+    return window_boxes(height, width, window=window, stride=min(reading.stride, window))
 
 
 def _batches(boxes: Sequence[Sequence[Box]], at_once: int | None) -> Iterator[list[Place]]:
@@ -108,50 +89,48 @@ def _batches(boxes: Sequence[Sequence[Box]], at_once: int | None) -> Iterator[li
     alike: dict[tuple[int, int, int], list[Place]] = defaultdict(list)
     for image, own in enumerate(boxes):
         for at, box in enumerate(own):
-            company = image if at_once is None else -1
-            alike[box.bottom - box.top, box.right - box.left, company].append((image, at))
+            group = image if at_once is None else -1
+            alike[box.bottom - box.top, box.right - box.left, group].append((image, at))
     size = at_once or WINDOWS_AT_ONCE
     for places in alike.values():
         for start in range(0, len(places), size):
             yield places[start : start + size]
 
 
-def _encode(
-    encoders: Encoders, windows: Float[Tensor, "b 3 h w"], *, patches: bool
-) -> WindowOutput:
-    missing = max(0, (encoders.windows_at_once or 0) - len(windows))
-    output = encoders.encode_windows(F.pad(windows, (0, 0) * 3 + (0, missing)), patches=patches)
-    assert output.maps.dtype == torch.float32, "engines return float32"
-    return output
+def _encode(method: Method, windows: Float[np.ndarray, "b 3 h w"]) -> Regions:
+    missing = max(0, (method.windows_at_once or 0) - len(windows))
+    return method.regions(np.pad(windows, ((0, missing), (0, 0), (0, 0), (0, 0))))
+
+
+def _row(regions: Regions, row: int) -> Seen:
+    whole = None if regions.windows is None else regions.windows[row]
+    owners = regions.place.index[row] if isinstance(regions.place, Owners) else None
+    return regions.vectors[row], whole, owners
 
 
 def _field(
-    patch: int,
-    image: Float[Tensor, "3 h w"],
+    size: tuple[int, int],
     boxes: list[Box],
     seen: list[Seen],
+    grid: PatchGrid | None,
     *,
-    alone: bool,
-    fade: bool,
-) -> GroupField:
-    """Enlarge the windows' maps to their pixels, and cut off what they were filled up with."""
-    groups, vectors, soft = (torch.stack(part) for part in zip(*seen, strict=True))
-    size = (boxes[0].bottom - boxes[0].top, boxes[0].right - boxes[0].left)
-    pixels: Pixels
-    if alone:
-        pixels = PatchPixels(grid=(soft.shape[2], soft.shape[3]), patch=patch, size=size)
-    else:
-        each = [pixel_groups(one[None], patch=patch, size=size) for one in soft]
-        pixels = OwnedPixels(torch.cat(each))
-    return GroupField(
-        size=(image.shape[1], image.shape[2]),
+    taper: bool,
+) -> RegionField:
+    vectors, wholes, owners = zip(*seen, strict=True)
+    arrays = arrays_of(vectors[0])
+    return RegionField(
+        size=size,
         boxes=tuple(boxes),
-        pixels=pixels,
-        groups=groups,
-        images=vectors,
-        fade=fade,
+        place=grid or Owners(_stack(arrays, owners)),
+        vectors=_stack(arrays, vectors),
+        windows=None if wholes[0] is None else _stack(arrays, wholes),
+        taper=taper,
     )
 
 
-def _cut(pixels: Float[Tensor, "3 h w"], box: Box) -> Float[Tensor, "3 y x"]:
+def _stack(arrays: Arrays, parts: Sequence[Array]) -> Array:
+    return arrays.concat([part[None] for part in parts], 0)
+
+
+def _cut(pixels: Float[np.ndarray, "3 h w"], box: Box) -> Float[np.ndarray, "3 y x"]:
     return pixels[(slice(None), *box.place)]

@@ -1,20 +1,18 @@
-"""Why a class won or lost in a photo: rank, best group, threshold; and what could be changed."""
+"""Why a class won or lost in a photo: rank, best region, threshold; and what could be changed."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
-from pgseg_core.config import Candidates
-from pgseg_core.inference.class_bank import BackgroundBank, ClassBank
+from pgseg_core.arrays import NUMPY, arrays_of
+from pgseg_core.inference.class_bank import BackgroundBank, make_queries
 from pgseg_core.inference.options import SegmentOptions
-from pgseg_core.inference.score_map import GroupField, PatchPixels
-from pgseg_core.inference.scoring import class_scores, window_fit
+from pgseg_core.inference.scoring import region_scores, window_fit
 from pgseg_core.inference.segmentation import BACKGROUND
-from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.inference.segmenter import Classes, Examined, Segmenter
+from pgseg_core.methods.method import PatchGrid, Rule
 
 
 @dataclass(frozen=True)
@@ -45,95 +43,102 @@ class ClassReason:
 
 
 def explain(
-    segmenter: Segmenter, photo: Image.Image, bank: ClassBank, options: SegmentOptions
+    segmenter: Segmenter, photo: Image.Image, classes: Classes, options: SegmentOptions
 ) -> list[ClassReason]:
-    """Return each class's reason, in the order of the classes.
+    """Return each class's reason, in the order of the classes; the photo is encoded once.
 
-    Scores are those of the photo read once, without further scales or its mirror image.
+    Scores are those of the photo's reading nearest to scale 1, not mirrored.
 
     Args:
         segmenter: The model.
         photo: RGB.
-        bank: The classes.
+        classes: The classes, or what chooses them.
         options: How they are asked for.
     """
-    options = options.settled(segmenter.recommended)
-    (found,) = segmenter.stream([photo], bank, options)
-    shares = dict(zip(found.names, found.shares, strict=True))
-    field = segmenter.look(photo, options)
+    options = segmenter.settled(options)
+    (examined,) = segmenter.examine([photo], classes, options)
+    bank = examined.bank
     words = segmenter.embed_background(options.background_words, templates=bank.templates)
     background = None if words is None else words.beside(bank)
+    scale, rule = segmenter.method.scale(), segmenter.reading.rule
     return explain_field(
-        field,
-        segmenter.encoders.scale(),
-        bank,
-        background,
-        options=options,
-        candidates=segmenter.inference.candidates,
-        shares=shares,
+        examined, background, scale=rule.scale or scale, rule=rule, options=options
     )
 
 
 def explain_field(
-    field: GroupField,
-    scale: Float[Tensor, ""],
-    bank: ClassBank,
+    examined: Examined,
     background: BackgroundBank | None,
     *,
+    scale: float,
+    rule: Rule,
     options: SegmentOptions,
-    candidates: Candidates,
-    shares: dict[str, float],
 ) -> list[ClassReason]:
     """Return each class's reason (see `explain`).
 
     Args:
-        field: What the encoder saw.
-        scale: 1 / temperature of the contrastive loss.
-        bank: The classes.
-        background: Words that compete with them.
-        options: How they were asked for, settled.
-        candidates: What said which classes a window may show.
-        shares: What came of it: each class's share of the photo.
+        examined: The photo, labelled, with what the method saw of it.
+        background: Words that compete with the classes.
+        scale: Factor of the cosines.
+        rule: How they became labels.
+        options: How the classes were asked for, settled.
     """
-    vectors, names = bank.vectors, bank.names
-    if background is not None:
-        vectors = torch.cat([vectors, background.vectors])
-        names = (*names, *background.words.words)
-    cosines = F.normalize(field.groups, dim=-1) @ vectors.mT  # (n, g, classes and words)
-    fit = window_fit(cosines, field.images, vectors, candidates)
-    ranks = fit.argsort(dim=-1, descending=True).argsort(dim=-1) + 1
-    scores = class_scores(
-        field.groups, field.images, vectors, scale, top_k=options.top_k, candidates=candidates
-    )
-    sizes = field.maps.mean(dim=(1, 2)).reshape(scores.shape[:2])  # (n, g)
-    limits = scores.amax(dim=(1, 2)).clamp(max=options.threshold or 0)
-    shown = scores.masked_fill((sizes == 0)[..., None], -1)
-    part = "patch" if isinstance(field.pixels, PatchPixels) else "group"
+    field, bank = examined.field, examined.bank
+    queries = make_queries(bank, background, has_background=False)
+    words = len(queries.classes) - len(bank.classes)
+    names = [
+        *(background.words.words if background is not None else ()),
+        *(bank.names[owner] for owner in bank.classes),
+    ]
+    numbers = arrays_of(field.vectors).numpy
+    vectors, asked = numbers(field.vectors), numbers(queries.vectors)
+    windows = None if field.windows is None else numbers(field.windows)
+    cosines = NUMPY.unit(vectors) @ NUMPY.unit(asked).T  # (n, r, q)
+    fit = window_fit(cosines, windows, asked, rule)
+    ranks = (-fit).argsort(axis=-1, kind="stable").argsort(axis=-1) + 1
+    scores = region_scores(vectors, windows, asked, scale, replace(rule, top_k=options.top_k))
+    if rule.scores == "pixel_softmax":
+        scores = NUMPY.softmax(scale * scores, -1)
+    sizes = numbers(field.maps).mean(axis=(1, 2)).reshape(scores.shape[:2])  # (n, r)
+    limits = _limits(scores, rule, options)
+    shown = np.where((sizes == 0)[..., None], np.float32(-1), scores)
+    grid = isinstance(field.place, PatchGrid)
+    part = "patch" if grid else "group"
+    shares = dict(zip(examined.segmentation.names, examined.segmentation.shares, strict=True))
     reasons = []
     for place, name in enumerate(bank.names):
-        at = int(shown[..., place].argmax())
-        window, group = divmod(at, scores.shape[1])
-        winner = int(scores[window, group].argmax())
-        winner_score = float(scores[window, group, winner])
-        below = winner_score < float(limits[window])
-        is_word = winner >= len(bank.names)
+        own = [words + query for query, owner in enumerate(bank.classes) if owner == place]
+        best = shown[..., own].max(axis=-1)
+        window, region = divmod(int(best.argmax()), scores.shape[1])
+        winner = int(scores[window, region].argmax())
+        winner_score = float(scores[window, region, winner])
+        below = winner_score < limits[window]
+        rank = ranks[:, own].min(axis=-1)
         seen = _Seen(
             name=name,
             share=shares[name],
-            rank=int(ranks[:, place].min()),
+            rank=int(rank.min()),
             rivals=len(names),
-            windows=int((ranks[:, place] <= options.top_k).sum()),
-            score=float(scores[window, group, place]),
-            group_share=float(sizes[window, group]),
-            winner=BACKGROUND if below or is_word else names[winner],
+            windows=int((rank <= options.top_k).sum()) if rule.scores == "product" else len(rank),
+            score=float(scores[window, region, own].max()),
+            group_share=float(sizes[window, region]),
+            winner=BACKGROUND if below or winner < words else names[winner],
             winner_score=winner_score,
         )
-        whole = "for the photo as a whole" if candidates == "image" else f"by its best {part}"
+        whole = "for the photo as a whole" if rule.top_k_by == "image" else f"by its best {part}"
         reason, advice = _words(
-            seen, options, part=part, whole=whole, rival=names[winner], is_word=is_word
+            seen, options, part=part, whole=whole, rival=names[winner], is_word=winner < words
         )
         reasons.append(ClassReason(**vars(seen), reason=reason, advice=advice))
     return reasons
+
+
+def _limits(scores: np.ndarray, rule: Rule, options: SegmentOptions) -> Sequence[float]:
+    """Return below which score each window's regions are background."""
+    threshold = options.threshold or 0.0
+    if rule.background != "capped_threshold":
+        return [threshold] * len(scores)
+    return [min(float(window.max()), threshold) for window in scores]
 
 
 @dataclass(frozen=True)

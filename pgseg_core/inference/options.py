@@ -76,8 +76,10 @@ class SegmentOptions:
                 f"size {self.size} is out of range", hint=f"Take 16 to {MOST_SHORT_SIDE} pixels."
             )
 
-    def settled(self, recommended: Recommended) -> "SegmentOptions":
-        """Fill in what is left open: by what the weights recommend, else by defaults.
+    def settled(
+        self, recommended: Recommended, *, threshold: float = THRESHOLD
+    ) -> "SegmentOptions":
+        """Fill in what is left open: by what the weights recommend, else by the method's threshold.
 
         Without background there is neither a threshold nor a word.
 
@@ -87,9 +89,11 @@ class SegmentOptions:
         """
         if not self.background:
             return replace(self, threshold=None, background_words=())
-        threshold, words = self.threshold, self.background_words
-        if threshold is None:
-            threshold = THRESHOLD if recommended.background is None else recommended.background
+        words = self.background_words
+        if recommended.background is not None:
+            threshold = recommended.background
+        if self.threshold is not None:
+            threshold = self.threshold
         if words is None:
             words = recommended.background_words
         return replace(

@@ -1,4 +1,4 @@
-"""How masks may be fitted to a photo's edges, by name: what every engine offers alike."""
+"""How masks may be fitted to a photo's edges, by name: what every method offers alike."""
 
 REFINEMENTS = ("none", "pamr", "crf")
 """As they are, PAMR (`refine.py`), or the fully connected CRF (`crf.py`)."""

@@ -1,125 +1,143 @@
-"""Images and class names in, a label for every pixel out."""
+"""Images and class names in, a label for every pixel out: for any method, with torch or not."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Unpack, overload
+from typing import TYPE_CHECKING, Union, Unpack, overload
 
-import torch
+import numpy as np
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
-from pgseg_core.checkpoint import load_checkpoint
-from pgseg_core.config import InferenceConfig
-from pgseg_core.device import find_device
-from pgseg_core.inference.batching import companies, encode_fields
-from pgseg_core.inference.class_bank import BackgroundBank, ClassBank
-from pgseg_core.inference.classes import embed_wordings
-from pgseg_core.inference.encoders import Encoders, TorchEncoders
+from pgseg_core.inference.batching import encode_fields, photo_batches
+from pgseg_core.inference.class_bank import (
+    BackgroundBank,
+    ClassBank,
+    embed_queries,
+    make_queries,
+)
 from pgseg_core.inference.options import Choices, SegmentOptions
+from pgseg_core.inference.preprocess import read_at_sizes
 from pgseg_core.inference.refine import REFINE
-from pgseg_core.inference.resize import read_at_sizes
-from pgseg_core.inference.score_map import GroupField, ScoreField, average
-from pgseg_core.inference.scoring import class_scores, with_background
+from pgseg_core.inference.score_map import RegionField, ScoreMap, average
+from pgseg_core.inference.scoring import Queries, decide_by, region_scores, score_table
 from pgseg_core.inference.segmentation import BACKGROUND, Segmentation
 from pgseg_core.inference.text_cache import kept_vectors
-from pgseg_core.networks.grouping import ImageOutput, PGSeg
+from pgseg_core.methods.load import load_method
+from pgseg_core.methods.method import Array, Method, Reading, Rule
 from pgseg_core.photos.pictures import Picture, as_photos
 from pgseg_core.text.background import load_background_words
-from pgseg_core.text.tokenizer import Tokenizer
 from pgseg_core.text.vocabulary import Vocabulary, as_vocabulary
 from pgseg_core.weights import Recommended, find_weights, recommended_inference
 
-Chooser = Callable[[GroupField], ClassBank]
-"""Chooses what to look for once it has seen what the network says of the photo."""
+if TYPE_CHECKING:
+    import torch
+
+Chooser = Callable[[RegionField], ClassBank]
+"""Chooses what to look for once it has seen what the method says of the photo."""
 
 Classes = ClassBank | Chooser | Vocabulary | Sequence[str]
 """What to look for; a `ClassBank` from `embed_classes` saves time over many photos."""
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A photo, labelled, with what the method saw of it: one pass for whoever needs both."""
+
+    segmentation: Segmentation
+    field: RegionField
+    """Of the photo's first reading."""
+    bank: ClassBank
+    """The classes, chosen for this photo where a chooser was given."""
+
+
 class Segmenter:
-    """Segments photos with one model: protocol `groupvit`, one encoder pass per window.
+    """Segments photos with one method, one pass of its network for each window.
 
     The same photo, classes and options give the same pixels: alone or among others, from a path or
     from an image in memory.
+
+    Args:
+        method: Sees windows and reads prompts.
+        reading: How photos are read, where it is not the method's own way.
+        origin: Where the weights came from, for reports.
+        recommended: What their card says of the background.
     """
 
     def __init__(
         self,
-        model: PGSeg,
-        inference: InferenceConfig,
+        method: Method,
         *,
-        device: torch.device | None = None,
+        reading: Reading | None = None,
         origin: str = "",
-        encoders: Encoders | None = None,
         recommended: Recommended | None = None,
     ) -> None:
-        self.device = device or torch.device("cpu")
-        self.model = model.eval().to(self.device)
-        self.inference = inference
+        self.method = method
+        self.reading = reading or method.reading
         self.origin = origin
-        """Where the weights came from, for reports."""
         self.recommended = recommended or Recommended()
-        """What their card says of the background."""
-        self.tokenizer = Tokenizer(model.config.text.context_length)
-        self._torch = TorchEncoders(self.model, self.device)
-        self.encoders = encoders or self._torch
-        """What computes group vectors, group maps and class vectors."""
 
     @classmethod
     def load(
-        cls, weights: str | Path | None = None, *, device: str | torch.device = "auto"
+        cls,
+        weights: str | Path | None = None,
+        *,
+        device: Union[str, "torch.device"] = "auto",
+        runtime: str = "auto",
     ) -> "Segmenter":
         """Load weights.
 
         Args:
-            weights: A checkpoint or run folder, or the name of weights that `pgseg models` lists;
-                when None the bundled ones, and without those the newest run under `runs/`.
+            weights: A checkpoint, run or exported model's folder, or the name of weights that
+                `pgseg models` lists; when None the bundled ones, and without those the newest run
+                under `runs/`.
             device: `auto`, `cpu`, `cuda` or `mps`; or a device of torch.
+            runtime: What computes the networks: `torch`, `onnx` (exported models, without torch),
+                or `auto`, by the weights.
 
         Raises:
             CheckpointError: Nothing to load, or it is damaged.
-            BackendError: The device is not on this machine.
+            ConfigError: No such runtime, or not for these weights.
+            BackendError: The device or the runtime is not on this machine.
         """
-        checkpoint = load_checkpoint(find_weights(weights))
+        loaded = load_method(find_weights(weights), device=device, runtime=runtime)
         return cls(
-            checkpoint.build(),
-            checkpoint.config.inference,
-            device=find_device(device) if isinstance(device, str) else device,
-            origin=str(checkpoint.path),
-            recommended=recommended_inference(checkpoint.path),
+            loaded.method,
+            origin=str(loaded.path),
+            recommended=recommended_inference(loaded.path),
         )
 
-    def reading(self, inference: InferenceConfig) -> "Segmenter":
-        """Return the same network, reading images in another way."""
+    def read_as(self, reading: Reading) -> "Segmenter":
+        """Return the same method, reading photos in another way."""
         return Segmenter(
-            self.model,
-            inference,
-            device=self.device,
-            origin=self.origin,
-            encoders=self.encoders,
-            recommended=self.recommended,
+            self.method, reading=reading, origin=self.origin, recommended=self.recommended
         )
 
     def embed_classes(
-        self, classes: Vocabulary | Sequence[str], *, templates: str = "simple"
+        self, classes: Vocabulary | Sequence[str], *, templates: str | None = None
     ) -> ClassBank:
-        """Embed class names, all synonyms of a class in all templates averaged (step 4).
+        """Embed class names in all templates (step 4): their synonyms averaged, or kept apart.
 
         Args:
             classes: A vocabulary, plain names, or one text as the command line takes it.
-            templates: A set's name, or a file of templates.
+            templates: A set's name, or a file of templates; the method's own when None.
 
         Raises:
             DataError: No class, a class named twice, or no such templates.
         """
-        asked = as_vocabulary(classes)
-        vectors = kept_vectors(self, asked.prompts, templates=templates)
-        return ClassBank(asked.names, vectors, asked.prompts, templates)
+        asked, rule = as_vocabulary(classes), self.reading.rule
+        templates = templates or rule.templates
+        if rule.synonyms == "mean":
+            vectors = kept_vectors(self, asked.prompts, templates=templates)
+            return ClassBank(asked.names, vectors, asked.prompts, templates)
+        apart = [(place, (each,)) for place, own in enumerate(asked.prompts) for each in own]
+        vectors = kept_vectors(self, [query for _, query in apart], templates=templates)
+        owners = tuple(place for place, _ in apart)
+        return ClassBank(asked.names, vectors, asked.prompts, templates, owners)
 
     def embed_background(
-        self, source: str | Sequence[str] | None, *, templates: str = "simple"
+        self, source: str | Sequence[str] | None, *, templates: str | None = None
     ) -> BackgroundBank | None:
         """Embed background words, each by itself; None for none.
 
@@ -131,18 +149,32 @@ class Segmenter:
         if not words.words:
             return None
         own = [(word,) for word in words.words]
-        return BackgroundBank(words, self.embed_wordings(own, templates=templates))
+        return BackgroundBank(words, self.embed_queries(own, templates=templates))
 
-    def embed_wordings(
+    def embed_queries(
         self,
-        wordings: Sequence[Sequence[str]],
+        queries: Sequence[Sequence[str]],
         *,
-        templates: str = "simple",
-        unit_first: bool = False,
-    ) -> Float[Tensor, "c e"]:
-        """Embed groups of wordings into one unit vector each (see `classes.embed_wordings`)."""
-        return embed_wordings(
-            self.encoders, self.tokenizer, wordings, templates=templates, unit_first=unit_first
+        templates: str | None = None,
+        unit_first: bool | None = None,
+    ) -> Float[Array, "q e"]:
+        """Embed queries of one or more names into one unit vector each.
+
+        Args:
+            queries: One or more names for each vector.
+            templates: The method's own when None.
+            unit_first: Scale every prompt's vector to length 1 before the mean; as the method's
+                rule says when None.
+
+        Raises:
+            DataError: No such templates.
+        """
+        rule = self.reading.rule
+        return embed_queries(
+            self.method,
+            queries,
+            templates=templates or rule.templates,
+            unit_first=rule.unit_prompts if unit_first is None else unit_first,
         )
 
     @overload  # a path is one picture, although text is a sequence of texts
@@ -190,7 +222,17 @@ class Segmenter:
         Raises:
             DataError: The class list is wrong.
         """
-        options = (options or SegmentOptions()).settled(self.recommended)
+        for examined in self.examine(photos, classes, options):
+            yield examined.segmentation
+
+    def examine(
+        self,
+        photos: Iterable[Image.Image],
+        classes: Classes,
+        options: SegmentOptions | None = None,
+    ) -> Iterator[Examined]:
+        """Label photo after photo, and keep what the method saw; see `stream`."""
+        options = self.settled(options)
         if isinstance(classes, Vocabulary | Sequence):
             classes = self.embed_classes(classes)
 
@@ -198,122 +240,86 @@ class Segmenter:
         def words(templates: str) -> BackgroundBank | None:
             return self.embed_background(options.background_words, templates=templates)
 
-        for company in companies(photos, self.encoders.windows_at_once):
-            answers = self._answers(company, classes, options, words)
-            for photo, (field, bank) in zip(company, answers, strict=True):
-                yield _label(photo, field, bank, options)
+        for batch in photo_batches(photos, self.method.windows_at_once):
+            readings = [read_at_sizes(photo, self.reading, options) for photo in batch]
+            seen = iter(self.region_fields([each.pixels for own in readings for each in own]))
+            for photo, own in zip(batch, readings, strict=True):
+                fields = [
+                    field.mirrored() if sized.mirrored else field
+                    for sized, field in zip(own, seen, strict=False)
+                ]
+                bank = classes if isinstance(classes, ClassBank) else classes(fields[0])
+                scores = self._scores(fields, bank, words(bank.templates), options)
+                refined = REFINE[options.refine](own[0], scores)
+                yield Examined(_label(photo, refined, bank, options), fields[0], bank)
 
-    @torch.inference_mode()
-    def _answers(
-        self,
-        photos: Sequence[Image.Image],
-        classes: ClassBank | Chooser,
-        options: SegmentOptions,
-        words: Callable[[str], BackgroundBank | None],
-    ) -> list[tuple[ScoreField, ClassBank]]:
-        """Return every photo's class scores at the size it is read at (steps 1 to 6)."""
-        readings = [read_at_sizes(photo, self.inference, options) for photo in photos]
-        seen = iter(self.group_fields([each.pixels for own in readings for each in own]))
-        answers = []
-        for own in readings:
-            pixels = own[0].pixels
-            fields = [
-                field.mirrored() if reading.mirrored else field
-                for reading, field in zip(own, seen, strict=False)
-            ]
-            bank = classes if isinstance(classes, ClassBank) else classes(fields[0])
-            background = words(bank.templates)
-            parts = [
-                self._scored(field, bank, options.threshold, options.top_k, background)
-                for field in fields
-            ]
-            size = (pixels.shape[1], pixels.shape[2])
-            field = parts[0] if len(parts) == 1 else average(parts, size=size)
-            answers.append((REFINE[options.refine](pixels, field), bank))
-        return answers
+    def settled(self, options: SegmentOptions | None) -> SegmentOptions:
+        """Fill in what options leave open: by what the weights recommend, else by the rule.
 
-    def look(self, photo: Image.Image, options: SegmentOptions | None = None) -> GroupField:
-        """Encode a photo, read once: what the network says before any class is named."""
-        readings = read_at_sizes(photo, self.inference, options or SegmentOptions())
-        return self.group_field(readings[0].pixels)
+        Raises:
+            ConfigError: Background words from a file that is not there.
+            DataError: The file cannot be read.
+        """
+        rule = self.reading.rule
+        return (options or SegmentOptions()).settled(self.recommended, threshold=rule.threshold)
 
-    def score_field(
-        self,
-        pixels: Float[Tensor, "3 h w"],
-        bank: ClassBank,
-        *,
-        threshold: float | None,
-        top_k: int = 5,
-    ) -> ScoreField:
-        """Return the class scores of a resized photo (steps 2 to 6).
+    def region_field(self, pixels: Float[np.ndarray, "3 h w"]) -> RegionField:
+        """Encode a resized photo window by window: where its regions are, and their vectors.
 
         Args:
-            pixels: Normalised RGB.
-            bank: The classes.
-            threshold: Adds a background class in front when not None.
-            top_k: How many classes one window may show.
+            pixels: In the method's colours.
         """
-        return self._scored(self.group_field(pixels), bank, threshold, top_k)
+        return self.region_fields([pixels])[0]
 
-    def group_field(self, pixels: Float[Tensor, "3 h w"]) -> GroupField:
-        """Encode a resized photo window by window: where its groups are, and what they say.
-
-        Args:
-            pixels: Normalised RGB.
-        """
-        return self.group_fields([pixels])[0]
-
-    @torch.inference_mode()
-    def group_fields(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> list[GroupField]:
+    def region_fields(self, images: Sequence[Float[np.ndarray, "3 _ _"]]) -> list[RegionField]:
         """Encode resized photos of any sizes, their windows in common batches."""
-        return encode_fields(
-            self.encoders,
-            images,
-            window=self.inference.window,
-            stride=self.inference.stride,
-            patch_share=self.inference.patch_share,
-            patch_affinity=self.inference.patch_affinity,
-            fade=self.inference.fade_windows,
-        )
+        return encode_fields(self.method, images, self.reading)
 
-    @torch.inference_mode()
-    def encode(self, windows: Float[Tensor, "b 3 h w"]) -> ImageOutput:
-        """Encode windows of any size with the torch model; returns all that it knows of them."""
-        return self._torch.encode_image(windows)
-
-    @torch.inference_mode()
-    def _scored(
+    def score_map(
         self,
-        field: GroupField,
+        field: RegionField,
+        queries: Queries,
+        thresholds: Sequence[float | None] = (None,),
+        *,
+        rule: Rule | None = None,
+    ) -> ScoreMap:
+        """Score every pixel of a photo that was encoded (steps 5 and 6).
+
+        Args:
+            field: What the method saw.
+            queries: What is asked for.
+            thresholds: Background thresholds.
+            rule: How; the reading's own when None.
+        """
+        rule = rule or self.reading.rule
+        scale = self.method.scale() if rule.scale is None else rule.scale
+        scores = region_scores(field.vectors, field.windows, queries.vectors, scale, rule)
+        decision = decide_by(rule, queries, thresholds, scale)
+        return field.scored(score_table(scores, decision), decision)
+
+    def _scores(
+        self,
+        fields: Sequence[RegionField],
         bank: ClassBank,
-        threshold: float | None,
-        top_k: int,
-        background: BackgroundBank | None = None,
-    ) -> ScoreField:
-        words = bank.vectors[:0] if background is None else background.beside(bank).vectors
-        vectors, scale = torch.cat([bank.vectors, words]), self.encoders.scale()
-        scores = class_scores(
-            field.groups,
-            field.images,
-            vectors,
-            scale,
-            top_k=top_k,
-            candidates=self.inference.candidates,
-        )
-        if threshold is None:
-            return field.scored(scores)
-        return field.scored(with_background(scores, threshold), stand_ins=len(words))
+        background: BackgroundBank | None,
+        options: SegmentOptions,
+    ) -> ScoreMap:
+        words = None if background is None else background.beside(bank)
+        queries = make_queries(bank, words, has_background=options.background)
+        rule = replace(self.reading.rule, top_k=options.top_k)
+        maps = [self.score_map(field, queries, [options.threshold], rule=rule) for field in fields]
+        return maps[0] if len(maps) == 1 else average(maps, size=fields[0].size)
 
 
 def _label(
-    photo: Image.Image, field: ScoreField, bank: ClassBank, options: SegmentOptions
+    photo: Image.Image, scores: ScoreMap, bank: ClassBank, options: SegmentOptions
 ) -> Segmentation:
-    found = field.labels(size=(photo.height, photo.width))
+    found = scores.labels(size=(photo.height, photo.width))
     return Segmentation(
-        labels=found.labels.numpy(),
+        labels=found.labels,
         names=(BACKGROUND, *bank.names) if options.background else bank.names,
         background=options.background,
         pixels=found.pixels,
         scores=found.scores,
-        field=field,
+        field=scores,
     )

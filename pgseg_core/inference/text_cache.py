@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from pgseg_core.arrays import arrays_of
 from pgseg_core.atomic import whole_file
+from pgseg_core.methods.method import Array
 from pgseg_core.text.templates import load_templates
 from pgseg_core.version import VERSION
 from pgseg_core.weights import cache_folder, weights_hash
@@ -33,36 +33,37 @@ MOST_FILES = 20
 
 
 def kept_vectors(
-    segmenter: "Segmenter", wordings: Sequence[Sequence[str]], *, templates: str
-) -> Float[Tensor, "c e"]:
-    """Return the vectors that an earlier call has kept, or embed the wordings and keep them.
+    segmenter: "Segmenter", queries: Sequence[Sequence[str]], *, templates: str
+) -> Float[Array, "q e"]:
+    """Return the vectors that an earlier call has kept, or embed the queries and keep them.
 
     They are embedded each time where there are few of them, where the weights come from no file,
     and where the folder cannot be written.
 
     Args:
         segmenter: The model.
-        wordings: One or more names for each vector.
+        queries: One or more names for each vector.
         templates: A set's name, or a file of templates.
 
     Raises:
         DataError: No such templates.
     """
-    weights = weights_hash(segmenter.origin) if len(wordings) >= FEWEST else ""
+    weights = weights_hash(segmenter.origin) if len(queries) >= FEWEST else ""
     if not weights:
-        return segmenter.embed_wordings(wordings, templates=templates)
-    engine = [type(segmenter.encoders).__qualname__, str(segmenter.device), torch.__version__]
-    asked = json.dumps([VERSION, *engine, weights, wordings, load_templates(templates)])
+        return segmenter.embed_queries(queries, templates=templates)
+    unit_first = segmenter.reading.rule.unit_prompts
+    head = [VERSION, segmenter.method.fingerprint, weights, unit_first]
+    asked = json.dumps([*head, queries, load_templates(templates)])
     name = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     file = cache_folder().with_name(FOLDER) / f"{name}.npy"
     with suppress(OSError, ValueError, EOFError):  # not there, or damaged
-        kept = torch.from_numpy(np.load(file, allow_pickle=False))
+        kept = segmenter.method.array(np.load(file, allow_pickle=False))
         file.touch()
         return kept
-    vectors = segmenter.embed_wordings(wordings, templates=templates)
+    vectors = segmenter.embed_queries(queries, templates=templates)
     with suppress(OSError):
         with whole_file(file) as path, path.open("wb") as stream:
-            np.save(stream, vectors.numpy())
+            np.save(stream, arrays_of(vectors).numpy(vectors))
         _remove_old(file.parent)
     return vectors
 

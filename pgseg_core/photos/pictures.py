@@ -1,18 +1,23 @@
 """Whatever a caller calls a picture, as RGB photos: paths, PIL images, arrays, tensors, batches."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 from PIL import Image
-from torch import Tensor
 
 from pgseg_core.errors import DataError
 from pgseg_core.photos.images import read_image, to_rgb
 
-Picture = str | Path | Image.Image | np.ndarray | Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Picture = str | Path | Image.Image | np.ndarray | Tensor
+else:  # without torch, there are no tensors
+    Picture = Any
 """One photo. A path's EXIF orientation is applied, as in a viewer; an image in memory stays as it
 is, so that labels lie on its own pixels."""
 
@@ -31,7 +36,7 @@ def as_photos(picture: Picture | Sequence[Picture]) -> tuple[list[Image.Image], 
     """
     if isinstance(picture, str | Path | Image.Image):
         return [_as_photo(picture)], False
-    if isinstance(picture, np.ndarray | Tensor):
+    if isinstance(picture, np.ndarray) or _is_tensor(picture):
         several = picture.ndim == 4
         return [_as_photo(one) for one in (picture if several else [picture])], several
     return [_as_photo(one) for one in picture], True
@@ -42,7 +47,7 @@ def _as_photo(picture: Any) -> Image.Image:
         return read_image(Path(picture))
     if isinstance(picture, Image.Image):
         return to_rgb(picture)
-    if isinstance(picture, Tensor):
+    if _is_tensor(picture):
         values = picture.detach().cpu()
         return _from_array(
             _colours_last(
@@ -55,6 +60,11 @@ def _as_photo(picture: Any) -> Image.Image:
         f"a {type(picture).__name__} is no picture",
         hint="Give a path, a PIL image, a numpy array or a torch tensor, or a list of them.",
     )
+
+
+def _is_tensor(picture: object) -> "TypeGuard[Tensor]":
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(picture, torch.Tensor)
 
 
 def _colours_last(values: np.ndarray, *, first: bool) -> np.ndarray:

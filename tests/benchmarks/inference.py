@@ -13,13 +13,13 @@ from PIL import Image
 from pgseg_core.config import InferenceConfig
 from pgseg_core.inference.class_bank import ClassBank
 from pgseg_core.inference.options import SegmentOptions
-from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.memory import keep_freed_memory
 from pgseg_core.networks.grouping import build_model
 from pgseg_core.photos.inputs import find_photos
 from pgseg_core.results.job import Job, run_job
 from tests.benchmarks import yardstick
 from tests.benchmarks.work import class_prompts, paper, window
+from tests.tiny import scores_of, segmenter_of
 
 Run = Callable[[], object]
 
@@ -27,15 +27,15 @@ Run = Callable[[], object]
 def ours(*, preset: str = "pgseg-vits16", classes: int = 21) -> Run:
     """One 448 x 448 window: prompts and pixels in, labels out."""
     keep_freed_memory()
-    segmenter = Segmenter(build_model(paper(preset).model), InferenceConfig())
+    segmenter = segmenter_of(build_model(paper(preset).model), InferenceConfig())
     pixels, prompts = window()[0], class_prompts(classes)
     names = tuple(str(i) for i in range(classes))
 
     @torch.inference_mode()
     def run() -> torch.Tensor:
-        bank = ClassBank(names, segmenter.encoders.encode_prompts(prompts))
-        field = segmenter.score_field(pixels, bank, threshold=None)
-        return field.labels(size=(448, 448)).labels
+        vectors = segmenter.method.network.encode_text(prompts).feature
+        scores = scores_of(segmenter, pixels, ClassBank(names, vectors), threshold=None)
+        return torch.from_numpy(scores.labels(size=(448, 448)).labels)
 
     return run
 
@@ -74,7 +74,7 @@ def transformers(*, classes: int = 21, trimmed: bool = False) -> Run:
 def with_bank(*, classes: int) -> Run:
     """One photo of 640 x 480 against classes that were embedded before."""
     keep_freed_memory()
-    segmenter = Segmenter(build_model(paper("pgseg-vits16").model), InferenceConfig())
+    segmenter = segmenter_of(build_model(paper("pgseg-vits16").model), InferenceConfig())
     bank = _bank(classes)
     photo = _photo(0)
     return lambda: segmenter.segment(photo, bank, background=True)
@@ -83,7 +83,7 @@ def with_bank(*, classes: int) -> Run:
 def folder(*, whole: bool, photos: int = 6) -> Run:
     """A folder of photos: read, encoded, labelled and written; or its encoder passes alone."""
     keep_freed_memory()
-    segmenter = Segmenter(build_model(paper("pgseg-vits16").model), InferenceConfig())
+    segmenter = segmenter_of(build_model(paper("pgseg-vits16").model), InferenceConfig())
     bank, place = _bank(21), Path(tempfile.mkdtemp(prefix="pgseg-bench-"))
     files = [place / f"{i}.jpg" for i in range(photos)]
     for i, file in enumerate(files):
@@ -99,7 +99,7 @@ def folder(*, whole: bool, photos: int = 6) -> Run:
 
     def encoder_alone() -> None:
         for pixels in boxes:
-            segmenter.encoders.encode_windows(pixels)
+            segmenter.method.regions(pixels.numpy())
 
     return all_of_it if whole else torch.inference_mode()(encoder_alone)
 

@@ -26,10 +26,10 @@ from pgseg_core.config import InferenceConfig, load_config
 from pgseg_core.data.batch_reader import BatchReader
 from pgseg_core.data.shards import Shard
 from pgseg_core.inference.class_bank import ClassBank
-from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.networks.grouping import build_model
 from tests.benchmarks.photos import find_photos, write_shard
 from tests.benchmarks.reading import megabytes_held, reading_plan
+from tests.tiny import segmenter_of
 
 SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
 WINDOWS = (1, 2, 4, 8, 16, 32, 64)
@@ -94,20 +94,20 @@ def read_some(folder: Path, count: int, rounds: int) -> tuple[float, float]:
 
 def windows(rounds: int) -> Curve:
     """Return ms a window against the number of windows in one image."""
-    segmenter = Segmenter(*_tiny())
-    reading = segmenter.inference
+    segmenter = segmenter_of(*_tiny())
+    reading = segmenter.reading
     found: Curve = {}
     for count in WINDOWS:
         width = reading.window + (count - 1) * reading.stride
-        pixels = torch.randn(3, reading.window, width)
-        seconds = least(lambda pixels=pixels: segmenter.group_field(pixels), rounds)
+        pixels = torch.randn(3, reading.window, width).numpy()
+        seconds = least(lambda pixels=pixels: segmenter.region_field(pixels), rounds)
         found[count] = seconds / count * 1e3
     return found
 
 
 def areas(rounds: int) -> Curve:
     """Return ms a megapixel against an image's area: resized, encoded, every pixel labelled."""
-    segmenter = Segmenter(*_tiny())
+    segmenter = segmenter_of(*_tiny())
     vectors = torch.nn.functional.normalize(torch.randn(8, 128), dim=-1)
     bank = ClassBank(tuple(f"class {at}" for at in range(8)), vectors)
     noise = np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8)

@@ -105,8 +105,9 @@ def test_damaged_folders_are_refused(pgseg, here, scenes, exported):
 
 
 def test_a_failed_export_leaves_nothing(here, monkeypatch):
-    from pgseg_core.errors import BackendError
     from pgseg_core.onnx import export
+
+    from pgseg_core.errors import BackendError
 
     monkeypatch.setattr(export, "_write_image", lambda *_: None)
     monkeypatch.setattr(export, "_write_text", lambda *_: None)

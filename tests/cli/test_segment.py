@@ -135,10 +135,10 @@ def test_suggested_classes(pgseg, here, photos, monkeypatch):
     assert len(classes) == 3
 
     (kept,) = (here / "cache/class-vectors").iterdir()
-    embed = Segmenter.embed_wordings
-    monkeypatch.setattr(Segmenter, "embed_wordings", None)  # the second call has no need of it
+    embed = Segmenter.embed_queries
+    monkeypatch.setattr(Segmenter, "embed_queries", None)  # the second call has no need of it
     assert json.loads(pgseg(line).out)["classes"] == json.loads(result.out)["classes"]
-    monkeypatch.setattr(Segmenter, "embed_wordings", embed)
+    monkeypatch.setattr(Segmenter, "embed_queries", embed)
     kept.write_bytes(kept.read_bytes()[:200])  # damaged: embedded once more
     assert json.loads(pgseg(line).out)["classes"] == json.loads(result.out)["classes"]
     assert kept.stat().st_size > 10_000

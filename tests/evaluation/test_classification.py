@@ -17,7 +17,7 @@ from pgseg_core.evaluation.metrics.classification import classes_ahead, classifi
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.networks.grouping.build import build_model
 from tests.data.conftest import random_image
-from tests.tiny import tiny_model_config
+from tests.tiny import segmenter_of, tiny_model_config
 
 
 def test_ranks_and_shares_by_hand():
@@ -50,7 +50,7 @@ def test_top_five_counts_the_fifth():
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
     torch.manual_seed(0)
-    return Segmenter(build_model(tiny_model_config()), InferenceConfig(window=32, stride=16))
+    return segmenter_of(build_model(tiny_model_config()), InferenceConfig(window=32, stride=16))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_folders_and_shards_agree_and_are_what_one_image_at_a_time_says(
         segmenter, shards, class_vocabulary(shards, None), LocalCollectives()
     )
     assert again == scores
-    vectors = segmenter.embed_wordings(vocabulary.prompts)
+    vectors = segmenter.embed_queries(vocabulary.prompts)
     right = []
     for place, image in enumerate(dataset.images):
         seen = image_tasks._image_vectors(segmenter, [image.read()])

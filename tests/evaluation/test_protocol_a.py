@@ -17,7 +17,7 @@ from pgseg_core.networks.grouping.build import build_model
 from tests.data.conftest import random_image
 from tests.evaluation.sets import MemorySet
 from tests.reference import protocol_a
-from tests.tiny import tiny_model_config
+from tests.tiny import segmenter_of, tiny_model_config
 
 SIZE = {"short_side": 32, "long_side": 64, "window": 32, "stride": 16}
 RENAMED = {"diningtable": "table", "pottedplant": "plant", "tvmonitor": "monitor"}
@@ -58,7 +58,7 @@ def segmenter() -> Segmenter:
             stage.group_tokens.normal_()
             stage.grouping.assign.q_proj.weight.mul_(40)
             stage.grouping.assign.k_proj.weight.mul_(4)
-    return Segmenter(model, InferenceConfig(window=32, stride=16))
+    return segmenter_of(model, InferenceConfig(window=32, stride=16))
 
 
 @pytest.mark.parametrize(("background", "num_labels"), [("auto", 2), ("0.1", 3)])
@@ -77,7 +77,12 @@ def test_the_report_is_that_of_the_loops(segmenter, dataset, background, num_lab
     threshold = 0.95 if background == "auto" else float(background)
     expected = [
         protocol_a.label_photo(
-            segmenter.model, segmenter.tokenizer, photo(index), names, threshold=threshold, **SIZE
+            segmenter.method.network,
+            segmenter.method.tokenizer,
+            photo(index),
+            names,
+            threshold=threshold,
+            **SIZE,
         )
         for index in range(len(dataset))
     ]

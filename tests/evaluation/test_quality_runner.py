@@ -1,6 +1,7 @@
 """Segment quality of whole sets: means, ranks, a model's groups, other systems' files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from pgseg_core.networks.grouping.build import build_model
 from tests.data.conftest import random_image
 from tests.evaluation.sets import MemorySet, random_set
 from tests.evaluation.test_runner import RecordingRank
-from tests.tiny import tiny_model_config
+from tests.tiny import segmenter_of, tiny_model_config
 
 HALVES = np.repeat([[0, 0, 1, 1]], 4, axis=0)
 CAT = np.where(HALVES == 1, 1, 0)
@@ -92,7 +93,7 @@ def test_ranks_together_are_one_process(world_size):
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
     torch.manual_seed(0)
-    return Segmenter(
+    return segmenter_of(
         build_model(tiny_model_config()), InferenceConfig(short_side=32, window=32, stride=16)
     )
 
@@ -107,7 +108,7 @@ def test_a_models_groups_are_taken_from_the_whole_photo(segmenter):
     again = model_regions(segmenter, photo)
     assert np.array_equal(again.groups, regions.groups)
     assert -0.5 < compactness(regions.features, regions.patches) <= 1
-    in_halves = segmenter.reading(InferenceConfig(short_side=64, window=32, stride=16))
+    in_halves = segmenter.read_as(replace(segmenter.reading, short_side=64, window=32, stride=16))
     halves = model_regions(in_halves, photo)
     assert np.array_equal(halves.groups, regions.groups), "one window is one window's size"
 
@@ -115,8 +116,8 @@ def test_a_models_groups_are_taken_from_the_whole_photo(segmenter):
 def test_features_are_what_the_first_grouping_block_compares(segmenter):
     pixels = torch.randn(1, 3, 32, 32)
     with torch.inference_mode():
-        stage = segmenter.encode(pixels).stages[0]
-        assign = segmenter.model.image_encoder.stages[0].grouping.assign
+        stage = segmenter.method.encode(pixels.numpy()).stages[0]
+        assign = segmenter.method.network.image_encoder.stages[0].grouping.assign
         query, key = assign.q_proj(stage.queries), assign.k_proj(stage.patches)
         soft = (query @ key.mT * assign.scale).softmax(dim=1)
     assert torch.allclose(soft, stage.soft, atol=1e-6)

@@ -9,7 +9,7 @@ from pgseg_core.figures import tiles
 from pgseg_core.figures.probe import Probe, probe
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.networks.grouping import build_model
-from tests.tiny import tiny_model_config
+from tests.tiny import segmenter_of, tiny_model_config
 
 READING = InferenceConfig(short_side=48, long_side=96, window=48, stride=24)
 
@@ -29,7 +29,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="package")
 def segmenter() -> Segmenter:
-    return Segmenter(build_model(tiny_model_config(), seed=1), READING)
+    return segmenter_of(build_model(tiny_model_config(), seed=1), READING)
 
 
 @pytest.fixture(scope="package")

@@ -29,7 +29,9 @@ NAMES = ("background", "a class with a rather long name", "grass", "person", "س
 
 
 def prototypes(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
-    return draw_prototypes(seen.photo, view_stages(seen, segmenter.model.config.npr), width=width)
+    return draw_prototypes(
+        seen.photo, view_stages(seen, segmenter.method.network.config.npr), width=width
+    )
 
 
 def no_prototypes(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
@@ -38,7 +40,7 @@ def no_prototypes(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
 
 
 def pairs(segmenter: Segmenter, seen: Probe, width: float) -> Figure:
-    views = view_stages(seen, segmenter.model.config.npr)
+    views = view_stages(seen, segmenter.method.network.config.npr)
     return draw_pairs([views, views], threshold=0.1, width=width)
 
 

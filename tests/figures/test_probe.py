@@ -15,7 +15,7 @@ from tests.figures.conftest import make_photo
 
 
 def test_no_hook_stays_behind(segmenter: Segmenter, seen: Probe) -> None:
-    assert not any(module._forward_hooks for module in segmenter.model.modules())
+    assert not any(module._forward_hooks for module in segmenter.method.network.modules())
 
 
 def test_the_probe_follows_the_forward_pass(segmenter: Segmenter, seen: Probe) -> None:
@@ -48,7 +48,7 @@ def test_attention_is_what_the_block_computes(segmenter: Segmenter, seen: Probe)
 def test_em_ends_where_the_model_does_and_never_loses_likelihood(
     segmenter: Segmenter, seen: Probe
 ) -> None:
-    iterations = segmenter.model.config.npr.iterations
+    iterations = segmenter.method.network.config.npr.iterations
     for number, own in enumerate(seen.output.stages):
         steps = list(em_steps(seen, number, iterations))
         assert own.estimate is not None
@@ -62,7 +62,7 @@ def test_em_ends_where_the_model_does_and_never_loses_likelihood(
 
 def test_pairs_say_what_the_loss_uses(segmenter: Segmenter, seen: Probe) -> None:
     for view, own in zip(
-        view_stages(seen, segmenter.model.config.npr), seen.output.stages, strict=True
+        view_stages(seen, segmenter.method.network.config.npr), seen.output.stages, strict=True
     ):
         assert view.responsibility is not None
         assert view.matched is not None
@@ -98,7 +98,7 @@ def test_a_photo_that_fills_no_whole_patches(segmenter: Segmenter) -> None:
 
 
 def test_a_photo_read_in_small_windows_is_seen_as_one_of_them(segmenter: Segmenter) -> None:
-    window = segmenter.inference.window
-    small = replace(segmenter.inference, short_side=2 * window)
-    seen = probe(segmenter.reading(small), make_photo(90, 60))
-    assert min(seen.grid) == window // segmenter.encoders.patch_size
+    window = segmenter.reading.window
+    small = replace(segmenter.reading, short_side=2 * window)
+    seen = probe(segmenter.read_as(small), make_photo(90, 60))
+    assert min(seen.grid) == window // segmenter.method.patch_size

@@ -8,13 +8,14 @@ from pgseg_core.config import InferenceConfig
 from pgseg_core.inference.class_bank import ClassBank
 from pgseg_core.inference.segmenter import Segmenter
 from tests.reference.released import assert_equal, numbers, parity_path, tensor
+from tests.tiny import scores_of, segmenter_of
 
 pytestmark = pytest.mark.golden
 
 
 def segmenter(name: str, *, window: int, stride: int) -> Segmenter:
     model = import_checkpoint(str(parity_path(f"{name}.pth"))).build()
-    return Segmenter(model, InferenceConfig(window=window, stride=stride))
+    return segmenter_of(model, InferenceConfig(window=window, stride=stride))
 
 
 def released(name: str) -> tuple[str, ClassBank]:
@@ -30,13 +31,13 @@ def test_one_window(name, size):
     pixels = tensor(archive, f"{size}/image")[0]
     height, width = pixels.shape[1:]
     reader = segmenter(name, window=max(height, width), stride=max(height, width))
-    field = reader.score_field(pixels, bank, threshold=None)
+    field = scores_of(reader, pixels, bank, threshold=None)
     assert_equal(field.scores(size=(height, width)), tensor(archive, f"{size}/logits"))
     compared = 0
     for key in numbers(archive):
         if key.startswith(f"{size}/logits_bg"):
             threshold = float(key.removeprefix(f"{size}/logits_bg"))
-            field = reader.score_field(pixels, bank, threshold=threshold)
+            field = scores_of(reader, pixels, bank, threshold=threshold)
             assert_equal(field.scores(size=(height, width)), tensor(archive, key), key)
             compared += 1
     assert compared == 2
@@ -47,12 +48,12 @@ def test_sliding_windows(name):
     archive, bank = released(name)
     pixels = tensor(archive, "96x160/image")[0]
     reader = segmenter(name, window=64, stride=32)
-    field = reader.score_field(pixels, bank, threshold=None)
+    field = scores_of(reader, pixels, bank, threshold=None)
     assert_equal(field.scores(size=(96, 160)), tensor(archive, "96x160/slide_logits"))
     for key in numbers(archive):
         if key.startswith("96x160/slide_logits_bg"):
             threshold = float(key.removeprefix("96x160/slide_logits_bg"))
-            field = reader.score_field(pixels, bank, threshold=threshold)
+            field = scores_of(reader, pixels, bank, threshold=threshold)
             assert_equal(field.scores(size=(96, 160)), tensor(archive, key), key)
 
 

@@ -1,7 +1,6 @@
 """The segmenter's promises: the same pixels in any company, readings averaged, choices checked."""
 
 import dataclasses
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,22 +11,24 @@ from PIL import Image
 
 from pgseg_core.config import InferenceConfig
 from pgseg_core.errors import CheckpointError, ConfigError
-from pgseg_core.inference.encoders import TorchEncoders, WindowOutput
 from pgseg_core.inference.explain import explain
 from pgseg_core.inference.options import Choices, SegmentOptions
-from pgseg_core.inference.scoring import class_scores, shared_by_alike
+from pgseg_core.inference.scoring import region_scores
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.inference.suggest import Suggester
+from pgseg_core.methods.groups import GroupsMethod, shared_by_alike
+from pgseg_core.methods.method import PatchGrid, Regions, Rule
 from pgseg_core.networks.grouping import build_model
 from pgseg_core.weights import Recommended
-from tests.tiny import tiny_config, tiny_model_config
+from tests.tiny import scores_of, segmenter_of, tiny_config, tiny_model_config
 
 READING = InferenceConfig(short_side=48, long_side=96, window=32, stride=16)
 CLASSES = ["sky", "road", "dog", "tree"]
 MANY = [*CLASSES, "cat", "car", "sea", "sand", "snow", "wall", "boat", "bird", "horse", "person"]
 
 
-class FullBatches(TorchEncoders):
-    """An engine that wants six windows a call, as one on a GPU would."""
+class FullBatches(GroupsMethod):
+    """A method that wants six windows a call, as one on a GPU would."""
 
     windows_at_once = 6
 
@@ -35,9 +36,9 @@ class FullBatches(TorchEncoders):
         super().__init__(*arguments)
         self.calls: list[int] = []
 
-    def encode_windows(self, windows: torch.Tensor, *, patches: bool = False) -> WindowOutput:
+    def regions(self, windows: np.ndarray) -> Regions:
         self.calls.append(len(windows))
-        return super().encode_windows(windows, patches=patches)
+        return super().regions(windows)
 
 
 def photo(seed: int, width: int = 60, height: int = 44) -> Image.Image:
@@ -48,56 +49,70 @@ def photo(seed: int, width: int = 60, height: int = 44) -> Image.Image:
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
     torch.manual_seed(0)
-    return Segmenter(build_model(tiny_model_config()), READING)
+    return segmenter_of(build_model(tiny_model_config()), READING)
 
 
 PHOTOS = [photo(0), photo(1, 30, 90), photo(2, 200, 20), photo(3, 1, 1), photo(4)]
 
 
+def by_groups(segmenter: Segmenter) -> Segmenter:
+    rule = replace(segmenter.reading.rule, top_k_by="groups")
+    return segmenter.read_as(replace(segmenter.reading, rule=rule))
+
+
 def test_candidates_are_asked_of_the_image_or_of_its_groups(segmenter):
     """The option reaches the scores: each window shows the classes its best group is nearest to."""
-    by_groups = segmenter.reading(replace(READING, candidates="groups"))
     pixels = torch.randn(3, 48, 64, generator=torch.Generator().manual_seed(1))
-    bank, field = segmenter.embed_classes(MANY), segmenter.group_field(pixels)
+    bank, field = segmenter.embed_classes(MANY), segmenter.region_field(pixels.numpy())
+    scale = segmenter.method.scale()
     tables = {
-        candidates: class_scores(
-            field.groups, field.images, bank.vectors, segmenter.encoders.scale(),
-            top_k=1, candidates=candidates,
+        chosen: region_scores(
+            field.vectors, field.windows, bank.vectors, scale, Rule(top_k=1, top_k_by=chosen)
         )
-        for candidates in ("image", "groups")
-    }  # fmt: skip
+        for chosen in ("image", "groups")
+    }
     assert not tables["image"].equal(tables["groups"])
-    for candidates, one in {"image": segmenter, "groups": by_groups}.items():
-        expected = field.scored(tables[candidates]).folded().maps
-        found = one.score_field(pixels, bank, threshold=None, top_k=1).folded().maps
-        torch.testing.assert_close(found, expected)
+    for chosen, one in {"image": segmenter, "groups": by_groups(segmenter)}.items():
+        found = scores_of(one, pixels, bank, threshold=None, top_k=1)
+        expected = field.scored(tables[chosen], found.decision).class_maps()
+        np.testing.assert_allclose(found.class_maps(), expected, atol=1e-6)
 
 
 def test_explain_ranks_by_what_chooses_the_candidates(segmenter):
-    by_groups = segmenter.reading(replace(READING, candidates="groups"))
     bank, options = segmenter.embed_classes(CLASSES), SegmentOptions(top_k=1)
-    for one, words in ((segmenter, "for the photo as a whole"), (by_groups, "by its best group")):
+    words = ("for the photo as a whole", "by its best group")
+    for one, ranked in zip((segmenter, by_groups(segmenter)), words, strict=True):
         reasons = explain(one, PHOTOS[0], bank, options)
         outside = [reason for reason in reasons if reason.windows == 0]
         assert outside
         for reason in outside:
             assert reason.rank > 1
             assert reason.share == 0
-            assert words in reason.reason
+            assert ranked in reason.reason
+
+
+def test_explaining_encodes_a_photo_once():
+    method = FullBatches(build_model(tiny_model_config()), READING)
+    segmenter = Segmenter(method)
+    bank = segmenter.embed_classes(MANY)
+    next(segmenter.stream([PHOTOS[0]], bank))
+    once = list(method.calls)
+    explain(segmenter, PHOTOS[0], Suggester(bank, 3), SegmentOptions(background=True))
+    assert method.calls == once * 2
 
 
 def test_weights_of_a_smaller_vocabulary_are_refused():
     config = tiny_model_config()
     few = replace(config, text=replace(config.text, vocab_size=300))
     with pytest.raises(CheckpointError, match="read 300 byte pairs"):
-        Segmenter(build_model(few), READING).embed_classes(["sky", "road"])
+        segmenter_of(build_model(few), READING).embed_classes(["sky", "road"])
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_a_photo_does_not_notice_its_company(segmenter, full):
     if full:
-        encoders = FullBatches(segmenter.model, torch.device("cpu"))
-        segmenter = Segmenter(segmenter.model, READING, encoders=encoders)
+        method = FullBatches(segmenter.method.network, READING)
+        segmenter = Segmenter(method)
     together = segmenter.segment(PHOTOS, CLASSES, background=True)
     for alone, among in zip(PHOTOS, together, strict=True):
         found = segmenter.segment(alone, CLASSES, background=True)
@@ -105,7 +120,7 @@ def test_a_photo_does_not_notice_its_company(segmenter, full):
         np.testing.assert_array_equal(found.labels, among.labels)
         assert (found.pixels, found.scores) == (among.pixels, among.scores)
     if full:
-        assert set(encoders.calls) == {6}
+        assert set(method.calls) == {6}
 
 
 def test_labels_are_the_best_of_the_field(segmenter):
@@ -118,26 +133,27 @@ def test_labels_are_the_best_of_the_field(segmenter):
 
 def test_with_flip_the_mirror_image_gives_the_mirror_labels(segmenter):
     mirrored = PHOTOS[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    field = segmenter.segment(PHOTOS[0], CLASSES, flip=True).field
-    other = segmenter.segment(mirrored, CLASSES, flip=True).field
-    torch.testing.assert_close(other.maps, field.maps.flip(-1), atol=1e-5, rtol=1e-5)
+    maps = segmenter.segment(PHOTOS[0], CLASSES, flip=True).field.class_maps()
+    other = segmenter.segment(mirrored, CLASSES, flip=True).field.class_maps()
+    np.testing.assert_allclose(other, maps[:, :, ::-1], atol=1e-5)
 
 
 def test_scales_are_averaged_at_the_nearest_to_one(segmenter):
-    both = segmenter.segment(PHOTOS[0], CLASSES, scales=(2, 1)).field
-    sizes = [segmenter.segment(PHOTOS[0], CLASSES, size=size).field for size in (48, 96)]
-    large = torch.nn.functional.interpolate(
-        sizes[1].folded().maps[None], size=both.maps.shape[1:], mode="bilinear"
-    )[0]
-    torch.testing.assert_close(both.maps, (sizes[0].folded().maps + large) / 2)
-    assert sizes[1].maps.shape[1:] == (96, 131)
+    both = segmenter.segment(PHOTOS[0], CLASSES, scales=(2, 1)).field.class_maps()
+    sizes = [
+        torch.from_numpy(segmenter.segment(PHOTOS[0], CLASSES, size=size).field.class_maps())
+        for size in (48, 96)
+    ]
+    large = F.interpolate(sizes[1][None], size=both.shape[1:], mode="bilinear")[0]
+    torch.testing.assert_close(torch.from_numpy(both), (sizes[0] + large) / 2)
+    assert sizes[1].shape[1:] == (96, 131)
 
 
 def test_refinement_is_done_at_the_size_it_was_read_at(segmenter):
-    plain = segmenter.segment(PHOTOS[0], CLASSES).field
-    refined = segmenter.segment(PHOTOS[0], CLASSES, refine="pamr").field
-    assert refined.maps.shape == plain.maps.shape
-    assert not torch.equal(refined.maps, plain.maps)
+    plain = segmenter.segment(PHOTOS[0], CLASSES).field.class_maps()
+    refined = segmenter.segment(PHOTOS[0], CLASSES, refine="pamr").field.class_maps()
+    assert refined.shape == plain.shape
+    assert not np.array_equal(refined, plain)
 
 
 @pytest.mark.parametrize(
@@ -192,12 +208,12 @@ def test_a_word_that_is_a_class_is_left_out(segmenter):
         PHOTOS[0], CLASSES, background=True, threshold=0.2, background_words=["Sky", "road"]
     )
     np.testing.assert_array_equal(plain.labels, same.labels)
-    assert plain.field.num_columns == same.field.num_columns
+    assert len(plain.field.decision.classes) == len(same.field.decision.classes)
 
 
 def test_what_weights_recommend_is_taken_where_background_is_asked_for(segmenter):
     card = Recommended(background=0.2, background_words="stuff")
-    advised = Segmenter(segmenter.model, READING, recommended=card)
+    advised = Segmenter(segmenter.method, recommended=card)
     bank = advised.embed_classes(CLASSES)
     found = advised.segment(PHOTOS[0], bank, background=True)
     expected = segmenter.segment(
@@ -208,9 +224,9 @@ def test_what_weights_recommend_is_taken_where_background_is_asked_for(segmenter
     plain = segmenter.segment(PHOTOS[0], CLASSES, background=True)
     np.testing.assert_array_equal(own.labels, plain.labels)
     without = advised.segment(PHOTOS[0], bank)
-    assert (without.names, without.field.stand_ins) == (tuple(CLASSES), 0)
+    assert (without.names, len(without.field.decision.classes)) == (tuple(CLASSES), len(CLASSES))
     np.testing.assert_array_equal(without.labels, segmenter.segment(PHOTOS[0], CLASSES).labels)
-    again = advised.reading(READING).segment(PHOTOS[0], bank, background=True)
+    again = advised.read_as(advised.reading).segment(PHOTOS[0], bank, background=True)
     np.testing.assert_array_equal(again.labels, found.labels)
 
 
@@ -219,20 +235,19 @@ def test_patches_answer_for_themselves_where_they_have_a_share():
     config = tiny_model_config()
     image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
     model = build_model(replace(config, image=image))
-    pixels = torch.randn(3, 32, 48)
-    by_groups = Segmenter(model, READING).group_field(pixels)
-    field = Segmenter(model, replace(READING, patch_share=1.0)).group_field(pixels)
-    assert by_groups.groups.shape[1] == 4
-    assert field.groups.shape[1] == math.prod(field.pixels.grid)
-    box = field.boxes[0]
+    pixels = np.random.default_rng(0).normal(size=(3, 32, 48)).astype(np.float32)
+    groups = segmenter_of(model, READING).region_field(pixels)
+    field = segmenter_of(model, replace(READING, patch_share=1.0)).region_field(pixels)
+    assert groups.vectors.shape[1] == 4
+    assert isinstance(field.place, PatchGrid)
+    assert field.vectors.shape[1] == field.place.rows * field.place.columns
+    window = torch.from_numpy(pixels[(slice(None), *field.boxes[0].place)])
     with torch.no_grad():
-        output = model.eval().encode_image(
-            pixels[None, :, box.top : box.bottom, box.left : box.right]
-        )
+        output = model.eval().encode_image(window[None])
         own = F.normalize(model.project_patches(output.stages[0].patches), dim=-1)[0]
-    torch.testing.assert_close(field.groups[0], own)
+    torch.testing.assert_close(field.vectors[0], own)
     alike = replace(READING, patch_share=1.0, patch_affinity=0.1)
-    shared = Segmenter(model, alike).group_field(pixels).groups[0]
+    shared = segmenter_of(model, alike).region_field(pixels).vectors[0]
     looks = output.stages[0].patches
     torch.testing.assert_close(shared, shared_by_alike(own[None], looks, 0.1)[0])
     two = replace(READING, patch_share=0.5)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from pgseg_core.inference.score_map import ScoreField
+from pgseg_core.inference.score_map import ScoreMap
+from pgseg_core.inference.scoring import Decision
 from pgseg_core.inference.segmentation import Segmentation
 
 
@@ -18,7 +18,9 @@ def labelled(labels: np.ndarray, names: tuple[str, ...], *, background: bool) ->
         background=background,
         pixels=tuple(pixels.tolist()),
         scores=tuple(float(count > 0) for count in pixels),
-        field=ScoreField(torch.from_numpy(hot)),
+        field=ScoreMap(
+            hot, Decision(tuple(range(len(names))), len(names), "none"), np.arange(len(names))
+        ),
     )
 
 

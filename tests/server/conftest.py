@@ -11,7 +11,7 @@ from pgseg_cli.server.run import address, build_server, open_port
 from pgseg_core.config import InferenceConfig
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.networks.grouping import build_model
-from tests.tiny import tiny_model_config
+from tests.tiny import segmenter_of, tiny_model_config
 
 READING = InferenceConfig(short_side=32, long_side=96, window=32, stride=16)
 LIMITS = Limits(upload_bytes=2**20, pixels=4_000_000, waiting=3, classes=20)
@@ -19,7 +19,7 @@ LIMITS = Limits(upload_bytes=2**20, pixels=4_000_000, waiting=3, classes=20)
 
 @pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
-    return Segmenter(build_model(tiny_model_config(), seed=3), READING, origin="runs/tiny")
+    return segmenter_of(build_model(tiny_model_config(), seed=3), READING, origin="runs/tiny")
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pgseg_cli.console import say
 from pgseg_core.errors import ConfigError, nearest_name
 from pgseg_core.memory import kept_for_good
 
 if TYPE_CHECKING:
-    from pgseg_cli.engines import AnySegmenter
     from pgseg_core.inference.class_bank import ClassBank
     from pgseg_core.inference.options import SegmentOptions
     from pgseg_core.inference.segmenter import Segmenter
@@ -17,14 +16,11 @@ if TYPE_CHECKING:
     from pgseg_core.text.vocabulary import Vocabulary
 
 
-Asker = TypeVar("Asker", bound="AnySegmenter")
-
-
 @dataclass(frozen=True)
-class Question(Generic[Asker]):
+class Question:
     """Classes before a model, ready to be asked."""
 
-    segmenter: Asker
+    segmenter: "Segmenter"
     classes: "ClassBank | Suggester"
     options: "SegmentOptions"
     """How, with what the weights recommend."""
@@ -42,22 +38,18 @@ class Asked:
     templates: str
     options: "SegmentOptions"
 
-    def open(self, weights: Path | None, device: str) -> "Question[Segmenter]":
-        """Load the weights into torch and embed the classes."""
+    def open(self, weights: Path | None, device: str, runtime: str = "auto") -> Question:
+        """Load the weights and embed the classes; what was left open is what they recommend."""
         with kept_for_good():
             from pgseg_core.inference.segmenter import Segmenter
 
-            segmenter = Segmenter.load(weights, device=device)
-        return self.put_to(segmenter)
-
-    def put_to(self, segmenter: Asker) -> Question[Asker]:
-        """Embed the classes, and take what was left open from what the weights recommend."""
+            segmenter = Segmenter.load(weights, device=device, runtime=runtime)
         from pgseg_core.inference.suggest import Suggester
         from pgseg_core.results.job import plain_options
         from pgseg_core.weights import weights_name
 
         say(f"weights: {weights_name(segmenter.origin)}")
-        options = self.options.settled(segmenter.recommended)
+        options = segmenter.settled(self.options)
         _tell_background(self, options)
         bank = segmenter.embed_classes(self.vocabulary, templates=self.templates)
         wordings = zip(self.vocabulary.names, self.vocabulary.prompts, strict=True)

@@ -9,9 +9,8 @@ import typer
 
 from pgseg_cli.commands.segment.class_options import ask
 from pgseg_cli.commands.segment.preview import show_preview
-from pgseg_cli.completion import FORMATS, complete_engines, complete_list
+from pgseg_cli.completion import FORMATS, complete_list, complete_runtimes
 from pgseg_cli.console import print_error, print_json, print_table, progress_bar, say, share_text
-from pgseg_cli.engines import load_segmenter
 from pgseg_cli.options import (
     Background,
     BackgroundWords,
@@ -88,13 +87,14 @@ def segment(
         ),
     ] = None,
     device: Device = "auto",
-    engine: Annotated[
+    runtime: Annotated[
         str,
         typer.Option(
+            "--runtime",
             "--engine",
-            help="torch, or onnx, which starts in half the time, for models that pgseg export "
-            "onnx has written. Default: what fits the weights.",
-            autocompletion=complete_engines,
+            help="What computes the networks: torch, or onnx, which starts in half the time, for "
+            "models that pgseg export onnx has written. Default: by the weights.",
+            autocompletion=complete_runtimes,
         ),
     ] = "auto",
     json: Json = False,
@@ -111,7 +111,7 @@ def segment(
         top_k=top_k, refine=refine, scale=scale, flip=flip, size=size,
     )  # fmt: skip
     photos = find_photos(images, outside=out)
-    question = asked.put_to(load_segmenter(engine, weights, device))
+    question = asked.open(weights, device, runtime)
     single = len(photos) == 1
     job = Job(
         out=out,

@@ -41,7 +41,6 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say for each class why it was found in a photo or not, and what to change."""
-    from pgseg_core.inference.class_bank import ClassBank
     from pgseg_core.inference.explain import explain as explain_photo
     from pgseg_core.photos.decode import read_photo
     from pgseg_core.photos.inputs import find_photos
@@ -54,10 +53,7 @@ def explain(
     photo = find_photos([image])[0]
     picture = read_photo(photo)
     question = asked.open(weights, device)
-    bank = question.classes
-    if not isinstance(bank, ClassBank):
-        bank = bank(question.segmenter.look(picture, question.options))
-    reasons = explain_photo(question.segmenter, picture, bank, question.options)
+    reasons = explain_photo(question.segmenter, picture, question.classes, question.options)
     if json:
         print_json([asdict(reason) for reason in reasons])
     rows = [

@@ -23,7 +23,7 @@ from pgseg_cli.commands.viz.drawing import (
 )
 from pgseg_core.data.segmentation import SegmentationSet
 from pgseg_core.errors import ConfigError, did_you_mean
-from pgseg_core.evaluation.protocol_segmenter import Reader
+from pgseg_core.evaluation.protocol_segmenter import ProtocolSegmenter
 from pgseg_core.evaluation.protocols import Protocol, load_protocol
 from pgseg_core.evaluation.regions import Regions, find_mask_file, read_regions
 from pgseg_core.evaluation.resolve import Overrides, Question, ask
@@ -124,7 +124,7 @@ def _of_set(wanted: Comparison, dataset: str) -> _Shown:
     columns = []
     for model in _models(wanted):
         question = _question(images, protocol, wanted.threshold, model.segmenter.recommended)
-        reader = Reader(model.segmenter, protocol, question, own_size=True)
+        reader = ProtocolSegmenter(model.segmenter, protocol, question, own_size=True)
         labels = [reader.read(one.image, [question.threshold])[0].numpy() for one in samples]
         columns.append(Column(model.name, labels))
     columns.append(Column(_TRUTH, [known_labels(one, images) for one in samples]))

@@ -21,6 +21,7 @@ from pgseg_core.data.segmentation import (
 )
 from pgseg_core.errors import ConfigError, DataError, did_you_mean
 from pgseg_core.inference.segmenter import Segmenter
+from pgseg_core.methods.groups import as_groups
 from pgseg_core.train.run_folder import LOG
 from pgseg_core.viz.sheet import check_format, save_figure
 from pgseg_core.weights import weights_name
@@ -111,7 +112,8 @@ def stage_index(segmenter: Segmenter, stage: int | None) -> int:
     Raises:
         ConfigError: The model has not so many.
     """
-    stages = len(segmenter.model.config.image.num_groups)
+    network = as_groups(segmenter.method, "--stage").network
+    stages = len(network.config.image.num_groups)
     if stage is not None and stage > stages:
         raise ConfigError(
             f"--stage {stage}: the model groups in {stages} stage{'s' if stages > 1 else ''}",

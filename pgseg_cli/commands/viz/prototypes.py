@@ -35,13 +35,14 @@ def prototypes(
     from pgseg_core.figures.probe import probe
     from pgseg_core.figures.prototypes import draw_prototypes
     from pgseg_core.figures.stages import em_steps, view_stages
+    from pgseg_core.methods.groups import as_groups
 
     found = read_photos(photos or [], limit=limit)
     several = len(found) > 1
     kind = "iterations" if iterations else "prototypes"
     paths = [figure_path(out, kind, photo.name, several=several, suffix=suffix) for photo in found]
     segmenter = load_model(weights, device=device)
-    npr = segmenter.model.config.npr
+    npr = as_groups(segmenter.method, "viz prototypes").network.config.npr
     if iterations and not npr.enabled:
         raise ConfigError(
             f"{segmenter.origin} has no prototypes", hint="Name weights of PGSeg: --weights RUN"

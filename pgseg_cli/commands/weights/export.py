@@ -32,7 +32,7 @@ def onnx(
         raise CheckpointError(
             f"{out} exists already", hint="Add --overwrite, or name another --out"
         )
-    from pgseg_core.onnx.export import export_model
+    from pgseg_core.methods.export import export_model
 
     say(f"exporting {source}, which takes about half a minute")
     export_model(source, out)

@@ -22,18 +22,17 @@ from torch import Tensor, nn
 from pgseg_core.atomic import whole_folder
 from pgseg_core.checkpoint import Checkpoint, load_checkpoint
 from pgseg_core.errors import BackendError
-from pgseg_core.inference.scoring import patch_vectors, shared_by_alike
-from pgseg_core.networks.grouping import PGSeg
-from pgseg_core.onnx.encoders import OnnxEncoders
-from pgseg_core.onnx.files import (
+from pgseg_core.methods.exported import ExportedMethod
+from pgseg_core.methods.exported_files import (
     IMAGE,
     IMAGE_OUTPUTS,
     TEXT,
     TEXT_OUTPUTS,
     Description,
-    Reading,
     write_description,
 )
+from pgseg_core.methods.groups import GroupsMethod, region_vectors
+from pgseg_core.networks.grouping import PGSeg
 from pgseg_core.text.byte_pairs import caption_rows
 from pgseg_core.weights import CARD, WEIGHTS
 
@@ -46,22 +45,15 @@ _PROMPTS = ("a photo of a dog.", "sky")
 
 
 class _ImagePart(nn.Module):
-    def __init__(self, model: PGSeg, reading: Reading) -> None:
+    def __init__(self, method: GroupsMethod) -> None:
         super().__init__()
-        self.model = model
-        self.reading = reading
+        self.network = method.network
+        self.options = method.options
 
     def forward(self, pixels: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
-        output = self.model.encode_image(pixels)
-        maps = output.group_maps()
-        groups = self.model.project_groups(output.tokens)
-        if self.reading.patch_share:
-            looks = output.stages[0].patches
-            patches = self.model.project_patches(looks)
-            groups = patch_vectors(groups, patches, maps, self.reading.patch_share)
-            if self.reading.patch_affinity:
-                groups = shared_by_alike(groups, looks, self.reading.patch_affinity)
-        return groups, output.feature, maps.unflatten(2, output.grid)
+        output = self.network.encode_image(pixels)
+        maps = output.group_maps().unflatten(2, output.grid)
+        return region_vectors(self.network, output, self.options), output.feature, maps
 
 
 class _TextPart(nn.Module):
@@ -88,50 +80,33 @@ def export_model(weights: Path, out: Path) -> Description:
     """
     _require_packages()
     checkpoint = load_checkpoint(weights)
-    model = checkpoint.build()
-    description = _describe(checkpoint, model)
+    method = GroupsMethod(checkpoint.build(), checkpoint.config.inference)
+    description = _describe(checkpoint, method)
     with whole_folder(out) as folder, torch.no_grad():
-        _write_image(model, description, folder / IMAGE)
-        _write_text(model, description, folder / TEXT)
+        _write_image(method, description, folder / IMAGE)
+        _write_text(method.network, description, folder / TEXT)
         write_description(folder, description)
         if (checkpoint.path / CARD).is_file():
             shutil.copy(checkpoint.path / CARD, folder / CARD)
-        _compare(model, OnnxEncoders(folder, description, "cpu"), description)
+        _compare(method, ExportedMethod(folder, description, "cpu"), description)
     return description
 
 
-def _describe(checkpoint: Checkpoint, model: PGSeg) -> Description:
-    config = checkpoint.config
-    reading = config.inference
+def _describe(checkpoint: Checkpoint, method: GroupsMethod) -> Description:
     return Description(
-        patch_size=config.model.image.patch_size,
-        context_length=config.model.text.context_length,
-        scale=float(model.scale().detach()),
-        reading=Reading(
-            short_side=reading.short_side,
-            long_side=reading.long_side,
-            antialias=reading.antialias,
-            window=reading.window,
-            stride=reading.stride,
-            patch_share=reading.patch_share,
-            patch_affinity=reading.patch_affinity,
-            candidates=reading.candidates,
-            fade_windows=reading.fade_windows,
-        ),
+        patch_size=method.patch_size,
+        context_length=method.tokenizer.context_length,
+        scale=method.scale(),
+        reading=method.reading,
+        patches_answer=bool(method.options.patch_share),
         weights=hashlib.sha256((checkpoint.path / WEIGHTS).read_bytes()).hexdigest(),
     )
 
 
-def _image(model: PGSeg, about: Description) -> _ImagePart:
-    return _ImagePart(model, about.reading)
-
-
-def _write_image(model: PGSeg, about: Description, file: Path) -> None:
+def _write_image(method: GroupsMethod, about: Description, file: Path) -> None:
     cells = [about.patch_size * _varying(axis, _MOST_PATCHES) for axis in ("y", "x")]
     sizes = {0: _varying("b", 256), 2: cells[0], 3: cells[1]}
-    program = _traced(
-        _image(model, about), {"pixels": _pixels(about)}, sizes, outputs=IMAGE_OUTPUTS
-    )
+    program = _traced(_ImagePart(method), {"pixels": _pixels(about)}, sizes, outputs=IMAGE_OUTPUTS)
     program.save(file, external_data=False)
 
 
@@ -172,17 +147,13 @@ def _tokens(about: Description) -> Int[Tensor, "2 t"]:
     return rows[:, : int(rows.argmax(dim=1).max()) + 1]
 
 
-def _compare(model: PGSeg, encoders: OnnxEncoders, about: Description) -> None:
+def _compare(method: GroupsMethod, exported: ExportedMethod, about: Description) -> None:
     """Ask both for the same, at other sizes than those of the example."""
     pixels = _pixels(about)[:1, :, :, : 6 * about.patch_size]
-    found = encoders.encode_windows(pixels.numpy())
-    wanted = _image(model, about)(pixels)
-    prompts = (_TextPart(model)(_tokens(about)),)
-    for ours, theirs in zip(
-        (found.groups, found.images, found.maps, encoders.encode_prompts(_PROMPTS)),
-        (*wanted, *prompts),
-        strict=True,
-    ):
+    found = exported.run_image(pixels.numpy())
+    wanted = _ImagePart(method)(pixels)
+    prompts = (_TextPart(method.network)(_tokens(about)),)
+    for ours, theirs in zip((*found, exported.embed(_PROMPTS)), (*wanted, *prompts), strict=True):
         difference = float(np.abs(ours - theirs.numpy()).max() / theirs.abs().max())
         if not difference < TOLERANCE:
             raise BackendError(

@@ -7,36 +7,25 @@ they have one. Any runtime that reads ONNX can do the rest, which docs/onnx.md e
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from pgseg_core.documents import read_json
 from pgseg_core.errors import CheckpointError
+from pgseg_core.methods.method import Reading
 from pgseg_core.version import VERSION
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1, which had another list of what says how a photo is read, is read too."""
 IMAGE, TEXT, ABOUT = "image.onnx", "text.onnx", "pgseg.json"
 IMAGE_OUTPUTS, TEXT_OUTPUTS = ("groups", "images", "maps"), ("prompts",)
 INSIDE = "onnx"
 """A checkpoint's folder may hold its exported model under this name."""
 _EXPORT = "pgseg export onnx --weights {} --out {}"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How an image is read at test time; `InferenceConfig` explains each value."""
-
-    short_side: int
-    long_side: int
-    antialias: bool
-    window: int
-    stride: int
-    patch_share: float
-    """Above 0 `groups` has a vector for each patch, its group's and its own already mixed."""
-    patch_affinity: float = 0.0
-    """Above 0 those vectors are already shared by patches that look alike."""
-    candidates: str = "image"
-    """Whose best classes a window may show: the `image`'s own vector's, or its best group's."""
-    fade_windows: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +39,18 @@ class Description:
     scale: float
     """1 / temperature of the contrastive loss."""
     reading: Reading
+    """How a photo is read."""
+    patches_answer: bool
+    """Whether `groups` has a vector for each patch, its group's and its own already mixed."""
     weights: str
     """SHA-256 of the weights it was made of."""
+
+    def __post_init__(self) -> None:
+        if min(self.patch_size, self.context_length - 2) < 1:
+            raise ValueError("patch_size and context_length must be positive")
+
+
+_ADAPTER: TypeAdapter[Description] = TypeAdapter(Description)
 
 
 def write_description(folder: Path, description: Description) -> None:
@@ -66,15 +65,13 @@ def read_description(folder: Path) -> Description:
     Raises:
         CheckpointError: It is damaged or of a newer format, or a network is missing.
     """
-    try:
-        values = json.loads((folder / ABOUT).read_text("utf-8"))
-        found = values.pop("format")
-        values.pop("pgseg")
-    except (OSError, ValueError, LookupError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder / ABOUT}: cannot be read ({error})", hint=_again()
-        ) from None
-    if found != FORMAT:
+    file = folder / ABOUT
+    values = read_json(file, error=CheckpointError)
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{file}: cannot be read (it is no object)", hint=_again())
+    found = values.pop("format", None)
+    values.pop("pgseg", None)
+    if found not in (1, FORMAT):
         raise CheckpointError(
             f"{folder}: exported in format {found}, but this pgseg reads format {FORMAT}",
             hint=_again(),
@@ -83,9 +80,10 @@ def read_description(folder: Path) -> Description:
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: lacks {name}", hint=_again())
     try:
-        return Description(**{**values, "reading": Reading(**values["reading"])})
-    except (LookupError, TypeError) as error:
-        raise CheckpointError(f"{folder / ABOUT}: damaged ({error})", hint=_again()) from None
+        return _ADAPTER.validate_python(_of_format_1(values) if found == 1 else values)
+    except (ValidationError, LookupError, TypeError, AttributeError) as error:
+        shown = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{file}: damaged ({shown})", hint=_again()) from None
 
 
 def is_exported(folder: Path) -> bool:
@@ -111,6 +109,16 @@ def find_exported(weights: Path) -> Path:
         f"{weights}: not exported to ONNX yet",
         hint=_EXPORT.format(weights, f"{weights.name}.onnx"),
     )
+
+
+def _of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description of format 1 in today's words."""
+    old = dict(values["reading"])
+    alone = bool(old.pop("patch_share", 0))
+    old.pop("patch_affinity", None)
+    taper, chosen_by = old.pop("fade_windows", False), old.pop("candidates", "image")
+    reading = {**old, "taper_windows": taper, "rule": {"top_k_by": chosen_by}}
+    return {**values, "reading": reading, "patches_answer": alone}
 
 
 def _again() -> str:

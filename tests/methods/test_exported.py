@@ -1,4 +1,4 @@
-"""The arithmetic without torch against the segmenter's, on networks that both share."""
+"""Segmenting without torch against segmenting with it, on networks that both share."""
 
 from dataclasses import replace
 
@@ -6,52 +6,53 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
+from pgseg_core.arrays import NUMPY
 from pgseg_core.config import InferenceConfig, ModelConfig
-from pgseg_core.inference import refine as torch_refine
-from pgseg_core.inference.encoders import TorchEncoders
 from pgseg_core.inference.options import SegmentOptions
-from pgseg_core.inference.resize import resize_photo as torch_resize
-from pgseg_core.inference.scoring import class_scores as torch_scores
+from pgseg_core.inference.preprocess import resize_photo
+from pgseg_core.inference.refine import pamr
+from pgseg_core.inference.scoring import region_scores
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.inference.suggest import Suggester
+from pgseg_core.methods.export import _ImagePart
+from pgseg_core.methods.exported import ExportedMethod
+from pgseg_core.methods.exported_files import Description
+from pgseg_core.methods.groups import GroupsMethod
+from pgseg_core.methods.method import Reading, Rule
 from pgseg_core.networks.grouping import build_model
-from pgseg_core.onnx import affinity, reading, refine, windows
-from pgseg_core.onnx.encoders import OnnxEncoders, WindowOutput
-from pgseg_core.onnx.export import _ImagePart
-from pgseg_core.onnx.files import Description, Reading
-from pgseg_core.onnx.segmenter import OnnxSegmenter
-from pgseg_core.text.tokenizer import Tokenizer
 from tests.inference.test_segmenter import PHOTOS, photo
 from tests.tiny import tiny_model_config
 
-READING = Reading(
-    short_side=48, long_side=96, antialias=True, window=32, stride=16, patch_share=0.0
-)
+READING = InferenceConfig(short_side=48, long_side=96, window=32, stride=16)
 CLASSES = ["sky", "road", "dog", "tree"]
 MANY = [f"thing {number}" for number in range(60)]
 
 
-class SameNetworks(OnnxEncoders):
+class SameNetworks(ExportedMethod):
     """The torch networks where the exported ones would be."""
 
-    def __init__(self, model, reading):
-        self.torch, self.tokenizer = TorchEncoders(model, torch.device("cpu")), Tokenizer(16)
-        self.part = _ImagePart(model.eval(), reading)
+    def __init__(self, method: GroupsMethod):
+        self.torch, self.part = method, _ImagePart(method)
+        self.about = Description(
+            patch_size=method.patch_size,
+            context_length=method.tokenizer.context_length,
+            scale=method.scale(),
+            reading=method.reading,
+            patches_answer=bool(method.options.patch_share),
+            weights="",
+        )
 
     @torch.inference_mode()
-    def encode_windows(self, pixels: np.ndarray) -> WindowOutput:
-        down, right = (-side % 8 for side in pixels.shape[2:])
-        filled = F.pad(torch.from_numpy(np.ascontiguousarray(pixels)), (0, right, 0, down))
-        return WindowOutput(*(each.numpy() for each in self.part(filled)))
+    def run_image(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        vectors, windows, maps = self.part(torch.from_numpy(np.ascontiguousarray(pixels)))
+        return vectors.numpy(), windows.numpy(), maps.numpy()
 
-    @torch.inference_mode()
-    def encode_prompts(self, prompts: list[str]) -> np.ndarray:
-        return self.torch.encode_prompts(self.tokenizer(prompts)).numpy()
+    def embed(self, prompts: list[str]) -> np.ndarray:
+        return self.torch.embed(prompts).numpy()
 
 
-def pair(config: ModelConfig, reading: Reading) -> tuple[Segmenter, OnnxSegmenter]:
+def pair(config: ModelConfig, reading: InferenceConfig) -> tuple[Segmenter, Segmenter]:
     """Both around a model whose groups and classes differ more than fresh ones do."""
     model = build_model(config, seed=1)
     with torch.no_grad():
@@ -59,19 +60,12 @@ def pair(config: ModelConfig, reading: Reading) -> tuple[Segmenter, OnnxSegmente
             if weight.ndim > 1 and "text" not in name:
                 weight.mul_(3)
         model.text_encoder.token.weight.mul_(20)
-    description = Description(
-        patch_size=8,
-        context_length=16,
-        scale=float(model.scale().detach()),
-        reading=reading,
-        weights="",
-    )
-    without_torch = OnnxSegmenter(SameNetworks(model, reading), description)
-    return Segmenter(model, InferenceConfig(**vars(reading))), without_torch
+    method = GroupsMethod(model, reading)
+    return Segmenter(method), Segmenter(SameNetworks(method))
 
 
 @pytest.fixture(scope="module")
-def segmenters() -> tuple[Segmenter, OnnxSegmenter]:
+def segmenters() -> tuple[Segmenter, Segmenter]:
     return pair(tiny_model_config(), READING)
 
 
@@ -110,7 +104,7 @@ def test_patches_that_answer_for_themselves_are_alike_too(choices, affinity):
     assert_alike(*both, CLASSES, choices)
 
 
-def assert_alike(torch_one: Segmenter, numpy_one: OnnxSegmenter, classes, choices) -> None:
+def assert_alike(torch_one: Segmenter, numpy_one: Segmenter, classes, choices) -> None:
     options = SegmentOptions(**choices)
     theirs = list(torch_one.stream(PHOTOS, classes, options))
     ours = list(numpy_one.stream(PHOTOS, classes, options))
@@ -140,40 +134,37 @@ def test_the_same_classes_are_suggested(segmenters):
 
 def test_bands_change_nothing(segmenters, monkeypatch):
     whole = next(segmenters[1].stream([PHOTOS[0]], CLASSES))
-    monkeypatch.setattr(windows, "BAND_BYTES", 2000)
+    monkeypatch.setattr(NUMPY, "band_bytes", 2000)
     parts = next(segmenters[1].stream([PHOTOS[0]], CLASSES))
     np.testing.assert_array_equal(whole.labels, parts.labels)
 
 
 @pytest.mark.parametrize("size", [(20, 31), (7, 50), (44, 60), (90, 128)])
-@pytest.mark.parametrize("antialias", [False, True])
-def test_photos_are_resized_alike(size, antialias):
-    config = InferenceConfig(
-        short_side=min(size), long_side=10**6, antialias=antialias, window=8, stride=8
-    )
+def test_photos_are_resized_as_torch_does(size):
+    reading = Reading(short_side=min(size), long_side=10**6, antialias=False)
     picture = photo(0, 60, 44)
-    theirs = torch_resize(picture, config).numpy()
-    ours = reading.resize_photo(picture, theirs.shape[:2], antialias=antialias)
-    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= (0 if antialias else 1)
+    ours = resize_photo(picture, reading)
+    planes = torch.from_numpy(np.asarray(picture, dtype=np.float32)).permute(2, 0, 1)[None]
+    theirs = F.interpolate(planes, size=ours.shape[:2], mode="bilinear", align_corners=False)
+    differences = np.abs(ours - theirs[0].permute(1, 2, 0).numpy())
+    assert differences.max() < 0.501, "but for what lies half-way between two values"
 
 
-@pytest.mark.parametrize("candidates", ["image", "groups"])
-def test_scores_are_the_formulas(candidates):
+@pytest.mark.parametrize("chosen", ["image", "groups"])
+def test_scores_are_the_formulas(chosen):
     generator = np.random.default_rng(0)
     groups, images, classes = (
         generator.normal(size=size).astype(np.float32) for size in ((3, 4, 8), (3, 8), (9, 8))
     )
-    choice = {"top_k": 4, "candidates": candidates}
-    ours = affinity.class_scores(groups, images, classes, 14.0, **choice)
-    tensors = map(torch.from_numpy, (groups, images, classes))
-    theirs = torch_scores(*tensors, torch.tensor(14.0), **choice)
+    rule = Rule(top_k=4, top_k_by=chosen)
+    ours = region_scores(groups, images, classes, 14.0, rule)
+    theirs = region_scores(*map(torch.from_numpy, (groups, images, classes)), 14.0, rule)
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-6)
     assert ((ours > 0).sum(axis=-1) <= 4).all()
 
 
 def test_pamr_is_the_formulas():
-    picture = np.asarray(Image.fromarray(np.asarray(photo(3, 40, 30))))
+    picture = np.asarray(photo(3, 40, 30)).astype(np.float32).transpose(2, 0, 1)
     maps = np.random.default_rng(0).random((3, 30, 40), dtype=np.float32)
-    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1).float()
-    wanted = torch_refine.pamr(pixels, torch.from_numpy(maps)).numpy()
-    np.testing.assert_allclose(refine.pamr(picture, maps), wanted, atol=1e-5)
+    wanted = pamr(torch.from_numpy(picture.copy()), torch.from_numpy(maps)).numpy()
+    np.testing.assert_allclose(pamr(picture, maps), wanted, atol=1e-5)
