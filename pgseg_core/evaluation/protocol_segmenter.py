@@ -64,12 +64,11 @@ class ProtocolSegmenter:
         own_size: bool = False,
     ) -> None:
         reading = protocol_reading(protocol, segmenter.reading)
-        departures = []
+        protocols = reading
         if own_size:
             own = replace(segmenter.reading, antialias=False)
-            rule = replace(reading.rule, top_k_by=own.rule.top_k_by)
-            departures = _departures(segmenter, replace(own, rule=rule), reading)
-            reading = replace(own, rule=rule)
+            reading = replace(own, rule=replace(reading.rule, top_k_by=own.rule.top_k_by))
+        departures = _departures(segmenter, reading, protocols)
         words = question.background_words
         if words.words:
             departures.append(f"background words {words.source}")
@@ -115,7 +114,7 @@ class ProtocolSegmenter:
 
 
 def _departures(segmenter: Segmenter, own: Reading, protocol: Reading) -> list[str]:
-    """Say where a model's own reading departs from a protocol's."""
+    """Say where a model, and how its images are read, depart from a protocol."""
     found = []
     sizes = (own.short_side, own.long_side, own.window, own.stride)
     if sizes != (protocol.short_side, protocol.long_side, protocol.window, protocol.stride):

@@ -252,3 +252,18 @@ def test_background_words_compete_in_every_protocol(segmenter):
         classes = ProtocolSegmenter(segmenter, protocol, more).read(PHOTO, limits)
         words = ProtocolSegmenter(segmenter, protocol, asked).read(PHOTO, limits)
         assert words.equal(torch.where(classes == len(NAMES), 0, classes))
+
+
+def test_patches_answer_under_a_protocol_and_its_name_says_so():
+    config = tiny_model_config()
+    image = replace(config.image, depths=(1, 0), num_groups=(4,), group_residual=False)
+    network = build_model(replace(config, image=image))
+    reading = InferenceConfig(window=32, stride=16, patch_share=0.6, patch_affinity=0.1)
+    protocol = small("groupvit")
+    asked = question(protocol, *WORDS, background=False)
+    reader = ProtocolSegmenter(segmenter_of(network, reading), protocol, asked)
+    assert reader.name == "groupvit (patch share 0.6; patch affinity 0.1)"
+    plain = ProtocolSegmenter(
+        segmenter_of(network, replace(reading, patch_share=0.0)), protocol, asked
+    )
+    assert not plain.read(PHOTO, [None]).equal(reader.read(PHOTO, [None]))
