@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from pgseg_core.errors import DataError, PgsegError
 
@@ -129,6 +128,8 @@ def checked(value: Any, shape: type[T], *, name: str, error: type[PgsegError] = 
         name: What the document is, for the error.
         error: Which `PgsegError` to raise.
     """
+    from pydantic import ValidationError  # noqa: PLC0415 - takes a while, and not all are checked
+
     try:
         return cast("T", _ADAPTERS[shape].validate_python(value, strict=True))
     except RecursionError:
@@ -145,6 +146,8 @@ class _Adapters(dict[Any, Any]):
     """What checks a type, made when it is first asked for."""
 
     def __missing__(self, shape: Any) -> Any:
+        from pydantic import TypeAdapter  # noqa: PLC0415 - as above
+
         self[shape] = TypeAdapter(shape)
         return self[shape]
 

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from pgseg_core.documents import read_json
 from pgseg_core.errors import CheckpointError
 from pgseg_core.methods.method import Reading
@@ -50,9 +48,6 @@ class Description:
             raise ValueError("patch_size and context_length must be positive")
 
 
-_ADAPTER: TypeAdapter[Description] = TypeAdapter(Description)
-
-
 def write_description(folder: Path, description: Description) -> None:
     """Write `pgseg.json`."""
     values = {"format": FORMAT, "pgseg": VERSION, **asdict(description)}
@@ -79,8 +74,11 @@ def read_description(folder: Path) -> Description:
     for name in (IMAGE, TEXT):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder}: lacks {name}", hint=_again())
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - a part of a cold start
+
     try:
-        return _ADAPTER.validate_python(_of_format_1(values) if found == 1 else values)
+        known = _of_format_1(values) if found == 1 else values
+        return TypeAdapter(Description).validate_python(known)
     except (ValidationError, LookupError, TypeError, AttributeError) as error:
         shown = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{file}: damaged ({shown})", hint=_again()) from None

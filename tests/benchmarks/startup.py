@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pgseg_core.onnx.export import export_model
 from PIL import Image
 
+from pgseg_core.methods.export import export_model
 from pgseg_core.weights import find_weights
 
 PGSEG = "from pgseg_cli.main import run; run()"

@@ -76,9 +76,9 @@ assert not loaded, loaded
 def test_each_mistake_has_its_sentence(pgseg, here, scenes, exported):
     ask = "segment scenes/0.png -c sky,grass"
     for line, words in {
-        f"{ask} --engine onxx": "no engine called 'onxx' Did you mean onnx?",
+        f"{ask} --runtime onxx": "no runtime called 'onxx' Did you mean onnx?",
         f"{ask} --engine onnx": "pgseg export onnx --weights runs/pgseg-tiny",
-        f"{ask} --engine torch -w {exported}": "which the engine torch does not read",
+        f"{ask} --engine torch -w {exported}": "which the runtime torch does not read",
         f"{ask} --engine onnx -w nothing": "nothing: no such weights",
         f"{ask} -w {exported} --device mps": "this ONNX Runtime has no device mps",
         f"export onnx -o {exported}": "exists already",
@@ -98,16 +98,37 @@ def test_damaged_folders_are_refused(pgseg, here, scenes, exported):
     assert "text.onnx: cannot be loaded" in pgseg(ask).words
     (here / "broken/text.onnx").unlink()
     assert "broken: lacks text.onnx" in pgseg(ask).words
-    about.write_text(json.dumps({**values, "format": 2}), "utf-8")
-    assert "exported in format 2" in pgseg(ask).words
+    about.write_text(json.dumps({**values, "format": 3}), "utf-8")
+    assert "exported in format 3" in pgseg(ask).words
+    about.write_text(json.dumps({**values, "patch_size": "large"}), "utf-8")
+    shutil.copy(exported / "text.onnx", here / "broken")
+    assert "pgseg.json: damaged" in pgseg(ask).words
     about.write_text("{", "utf-8")
-    assert "pgseg.json: cannot be read" in pgseg(ask).words
+    assert "pgseg.json is not valid JSON" in pgseg(ask).words
+
+
+def test_what_was_exported_in_format_1_gives_the_same_masks(pgseg, here, scenes, exported):
+    ask = "segment scenes/0.png -c sky,grass"
+    shutil.copytree(exported, here / "old")
+    about = here / "old/pgseg.json"
+    values = json.loads(about.read_text("utf-8"))
+    reading, rule = values["reading"], values["reading"].pop("rule")
+    names = ("short_side", "long_side", "antialias", "window", "stride")
+    values["reading"] = {name: reading[name] for name in names} | {
+        "patch_share": 0.6 if values.pop("patches_answer") else 0.0,
+        "patch_affinity": 0.0,
+        "candidates": rule["top_k_by"],
+        "fade_windows": reading["taper_windows"],
+    }
+    about.write_text(json.dumps({**values, "format": 1}), "utf-8")
+    assert pgseg(f"{ask} -w old -o from_old").code == 0
+    assert pgseg(f"{ask} -w {exported} -o from_new").code == 0
+    assert (masks(here / "from_old") == masks(here / "from_new")).all()
 
 
 def test_a_failed_export_leaves_nothing(here, monkeypatch):
-    from pgseg_core.onnx import export
-
     from pgseg_core.errors import BackendError
+    from pgseg_core.methods import export
 
     monkeypatch.setattr(export, "_write_image", lambda *_: None)
     monkeypatch.setattr(export, "_write_text", lambda *_: None)
@@ -115,7 +136,7 @@ def test_a_failed_export_leaves_nothing(here, monkeypatch):
     def differs(*_: object) -> None:
         raise BackendError("another number")
 
-    monkeypatch.setattr(export, "OnnxEncoders", differs)
+    monkeypatch.setattr(export, "ExportedMethod", differs)
     with pytest.raises(BackendError, match="another number"):
         export_onnx(here / "runs/pgseg-tiny", here / "out.onnx")
     assert not list(here.glob("*out*")) + list(here.glob(".*out*"))

@@ -32,7 +32,7 @@ def test_the_core_gives_its_segmenter_without_loading_torch_before():
 def test_segmenting_loads_what_it_needs_alone():
     """What other commands need would be a third of its start."""
     program = """
-import sys, pgseg_core.results.job, pgseg_core.inference.segmenter, pgseg_core.onnx.segmenter
+import sys, pgseg_core.results.job, pgseg_core.inference.segmenter, pgseg_core.methods.exported
 from pgseg_core.viz.typeface import typeface
 typeface(12, "sky 3%")
 loaded = {
