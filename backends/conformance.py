@@ -78,7 +78,7 @@ def trial_config(**train: object) -> Config:
     """Return the configuration of the trial; `train` changes its training options."""
     settings = {
         "batch_size": BATCH, "precision": "fp32", "device": "cpu", "lr": 1e-5, "warmup_lr": 1e-5,
-        "min_lr": 1e-5, "timeout": 60, **train,
+        "min_lr": 1e-5, "timeout": 1800, **train,
     }  # fmt: skip
     return parse_config({"model": _MODEL, "train": settings}, origin="conformance")
 

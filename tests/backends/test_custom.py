@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
@@ -19,13 +21,13 @@ def test_the_example_installs_is_listed_and_conforms(tmp_path):
     source = shutil.copytree(ROOT / "examples" / "custom_backend", tmp_path / "source")
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
-    subprocess.run([*pip, "--target", str(site), str(source)], check=True, timeout=600)
+    subprocess.run([*pip, "--target", str(site), str(source)], check=True, timeout=PATIENCE)
     paths = os.pathsep.join([str(site), str(ROOT), os.environ.get("PYTHONPATH", "")])
 
     def run(*arguments: str) -> dict:
         done = subprocess.run(
             [sys.executable, "-m", *arguments], env={**os.environ, "PYTHONPATH": paths},
-            capture_output=True, text=True, timeout=600, check=False,
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

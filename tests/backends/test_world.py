@@ -16,6 +16,7 @@ from pgseg_core.networks.blocks.layers import add_branch
 from pgseg_core.networks.grouping import build_model
 from pgseg_core.networks.grouping.grouping import sample_gumbel
 from pgseg_core.train.task import TrainTask
+from tests.patience import PATIENCE
 from tests.tiny import tiny_batch, tiny_model_config
 
 
@@ -44,7 +45,7 @@ def test_slurm():
 
 def test_what_deepspeeds_launcher_puts_before_the_command_is_no_option():
     line = [sys.executable, "-m", "pgseg_cli.main", "--local_rank=1", "backends", "--json"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert "deepspeed" in json.loads(done.stdout)
 

@@ -57,7 +57,7 @@ def workshop(tmp_path_factory) -> Path:
     prepare_scenes(scenes, SceneOptions(size=64, train=48, val=4, test=6))
     settings = [
         f"data.shards={scenes}", "data.workers=0", "train.batch_size=16", "train.epochs=1",
-        "train.warmup_epochs=0", "train.device=cpu", "model.image.width=32",
+        "train.warmup_epochs=0", "train.device=cpu", "train.precision=fp32", "model.image.width=32",
         "model.image.depths=[1,0]", "model.text.width=32", "model.text.depth=1",
         "model.npr.reconstruct_width=32", "model.projector_width=32", "model.joint_width=32",
     ]  # fmt: skip

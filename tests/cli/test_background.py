@@ -126,29 +126,37 @@ def test_a_wrong_card_is_named(pgseg, here, inference, words):
 
 
 def test_models_are_compared_each_with_the_background_it_recommends(pgseg, sets, monkeypatch):
-    """The same weights with cards that call nothing background, all of it, and what words take."""
+    """The same weights with cards that say different things, asked as each of them says."""
     newest = sorted((sets / "runs/pgseg-tiny/checkpoints").glob("step-*"))[-1]
     cards = {"never": (0.0, "none"), "always": (1.0, "none"), "words": (1.0, "stuff")}
     for name, (threshold, words) in cards.items():
         shutil.copytree(newest, sets / name)
         card = {"inference": {"background": threshold, "background_words": words}}
         (sets / name / "card.json").write_text(json.dumps(card))
-    drawn = []
+    drawn, asked = [], []
     monkeypatch.setattr(
         comparing, "draw_comparison", lambda *given, **_: drawn.append(given[1]) or Figure()
     )
+
+    class Noting(comparing.ProtocolSegmenter):
+        def __init__(self, segmenter, protocol, question, **options):
+            asked.append((question.threshold, bool(question.background_words.words)))
+            super().__init__(segmenter, protocol, question, **options)
+
+    monkeypatch.setattr(comparing, "ProtocolSegmenter", Noting)
     models = "-w never -w always -w words -w runs/pgseg-tiny"
     line = f"viz compare --dataset folder --data-root first {models}"
     assert pgseg(line).code == 0
-    never, always, _, plain, _ = (np.stack(column.labels) for column in drawn[0])
-    assert not (never == 0).any()
-    assert (always == 0).mean() > 0.5
+    assert asked == [(0.0, False), (1.0, False), (1.0, True), (0.95, False)]
+    never, _, _, plain, _ = (np.stack(column.labels) for column in drawn[0])
+    assert not (never == 0).any(), "no region scores below 0"
+    asked.clear()
     assert pgseg(f"{line} --threshold 0.95").code == 0
+    given = [(0.95, False), (0.95, False), (0.95, True), (0.95, False)]
+    assert asked == given, "a threshold that is given leaves the card's words"
     assert np.array_equal(np.stack(drawn[1][0].labels), plain)
     assert pgseg(f"{line} --threshold 0").code == 0
-    without, _, words, _, _ = (np.stack(column.labels) for column in drawn[2])
-    assert np.array_equal(without, never)
-    assert (words == 0).any(), "a threshold that is given leaves the card's words"
+    assert np.array_equal(np.stack(drawn[2][0].labels), never)
     (sets / "second/classes.txt").write_text("road\ngrass\ncar\n")
     refused = pgseg(line.replace("first", "second") + " --threshold 0.5")
     assert refused.code == 2

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.data.conftest import random_image, write_table
@@ -46,16 +48,22 @@ def test_the_four_calls_in_an_empty_folder(pgseg, tmp_path, monkeypatch):
         assert min(figure.size) > 200
 
 
-def test_table_to_weights(pgseg, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("in_hardware", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_table_to_weights(pgseg, tmp_path, monkeypatch, in_hardware, precision):
+    """On both kinds of processors: what `train.precision: auto` stands for is forced."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: in_hardware, raising=False)
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "photos", 24)
     assert pgseg("data prepare photos --out shards/").code == 0
     settings = "--set train.epochs=1 --set train.warmup_epochs=0 --set train.batch_size=8"
     trained = pgseg(f"train --preset groupvit-tiny --data shards/ --out runs/a {settings}")
     assert trained.code == 0, trained.err
+    assert f"precision: {precision}" in Path("runs/a/config.yaml").read_text()
     again = pgseg("train --resume runs/a")
     assert again.code == 0, again.err
     assert pgseg(f"train --data shards/ --out runs/a {settings}").code == 2
+    shown = json.loads(pgseg("segment photos -c sky,road --background --json").out)
+    assert all(sum(each["pixels"] for each in photo["classes"]) > 0 for photo in shown)
 
 
 def test_eval_writes_a_report_that_agrees_with_its_json(pgseg, here):

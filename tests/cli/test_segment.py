@@ -17,6 +17,7 @@ from pgseg_cli import completion
 from pgseg_core import Segmenter
 from pgseg_core.text.vocabulary import read_class_file
 from tests.cli.test_bad_input import photo
+from tests.patience import PATIENCE
 from tests.server.conftest import serving
 from tests.server.test_api import ask
 
@@ -241,7 +242,7 @@ def test_a_killed_run_leaves_whole_files_and_goes_on(here):
     program = "import sys; from pgseg_cli.main import run; sys.argv[0] = 'pgseg'; run()"
     command = [sys.executable, "-c", program, "segment", "many", "-c", "sky,road", "-o", "out"]
     killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not list((here / "out").glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(killed.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ from pgseg_core.data.prepare.options import Downloads, PrepareOptions
 from pgseg_core.data.prepare.sniff import image_kind, other_kind
 from pgseg_core.errors import ConfigError, DataError
 from tests.data.web import serve
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def write_list(path, urls):
 def test_every_fault_is_counted_under_its_name(server, tmp_path):
     faults = {
         "status/404": "HTTP 404", "status/410": "HTTP 410", "status/500": "HTTP 500",
-        "html": "a web page, no image", "cut": "cut off", "slow": "timed out",
+        "html": "a web page, no image", "cut": "cut off",
         "stream": "larger than the cap", "huge": "larger than the cap", "empty": "empty answer",
         "moved/99": "too many redirects", "owned": "opted out by its owner", "as/pdf": "no image",
     }  # fmt: skip
@@ -40,7 +41,7 @@ def test_every_fault_is_counted_under_its_name(server, tmp_path):
     urls = [server.url(path) for path in [*faults, *good]]
     urls += ["http://127.0.0.1:1/a.jpg", "https://", "http://[::1/x.jpg"]
     table = write_list(tmp_path / "list.tsv", urls)
-    manifest = prepare([table], tmp_path / "out", options(timeout=1.0)).manifest
+    manifest = prepare([table], tmp_path / "out", options(timeout=PATIENCE)).manifest
     (source,) = manifest.sources
     assert (source.seen, source.kept) == (len(urls), len(good))
     named = {server.url(path): reason for path, reason in faults.items()}
@@ -58,6 +59,13 @@ def test_every_fault_is_counted_under_its_name(server, tmp_path):
     assert server.asked["/status/500"] == server.asked["/cut"] == server.asked["/flaky"] == 3
     assert server.asked["/moved/99"] == 1
     assert server.streamed < 200 << 20, "the 2 GB were not cut short"
+
+
+def test_an_answer_that_takes_too_long_is_given_up(server, tmp_path):
+    table = write_list(tmp_path / "list.tsv", [server.url("slow")])
+    with pytest.raises(DataError, match="timed out: 1"):
+        prepare([table], tmp_path / "out", options(timeout=0.2, retries=1))
+    assert server.asked["/slow"] == 2
 
 
 def test_few_at_a_time_from_one_host_and_in_the_name_given(server, tmp_path):

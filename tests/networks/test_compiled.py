@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 PROGRAM = """
 from dataclasses import replace
 
@@ -48,7 +50,7 @@ def test_gradients_are_the_same(tmp_path):
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert ran.stdout.strip() == "same", ran.stderr[-2000:]

@@ -18,6 +18,7 @@ from pgseg_cli.server.answers import run_lengths
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.viz.palette import class_colours
 from tests.figures.conftest import make_photo
+from tests.patience import PATIENCE
 
 BOUNDARY = "a-line-that-is-in-no-photo"
 
@@ -52,7 +53,7 @@ def call(
     *,
     chunked: bool = False,
 ) -> Reply:
-    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=PATIENCE)
     sent = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})}
     method = "GET" if body is None else "POST"
     pieces = [body[i : i + 65536] for i in range(0, len(body), 65536)] if chunked and body else body

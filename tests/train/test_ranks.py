@@ -16,6 +16,7 @@ import pytest
 from safetensors.torch import load_file
 
 from pgseg_core.checkpoint import list_checkpoints, load_checkpoint
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -41,7 +42,7 @@ def start(data: Path, out: Path, *more: object) -> list[str]:
 
 
 def run(line: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def log(folder: Path) -> list[dict]:
@@ -80,7 +81,7 @@ def struck(
         What the parent says; it ends with exit code 2, and no rank outlives it.
     """
     step = _last(out) + random.choice((1, 2, 3))
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
         while (
             len(ranks_of(process)) < 2
@@ -93,9 +94,9 @@ def struck(
         ranks = ranks_of(process)
         for pid in [process.pid, *ranks] if everybody else ranks[1:]:
             os.kill(pid, number)
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == (-number if everybody else 2)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while any(Path(f"/proc/{pid}").exists() for pid in ranks) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks), "a rank outlived the job"
