@@ -22,9 +22,17 @@ from pgseg_core.text.vocabulary import Vocabulary, load_vocabulary
 from pgseg_core.viz.overlay import draw_overlay, index_mask
 from pgseg_core.viz.palette import class_colours
 from pgseg_core.viz.regions import resize_labels
+from pgseg_core.vocabularies import BACKGROUND_LISTS
 
 SHOWN_SIDE = 1400
 """Longer side of what the page draws, in pixels; masks to download have the photo's own size."""
+
+
+FIELDS = (
+    "image", "classes", "background", "background_words", "threshold", "top_k", "refine", "flip",
+    "size", "templates", "page",
+)  # fmt: skip
+"""Of a request."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Question:
     classes: Vocabulary
     templates: str
     options: SegmentOptions
+    page: bool = False
+    """Whether what the page draws is wanted too."""
 
 
 def read_question(fields: Mapping[str, str], limits: Limits) -> Question:
@@ -45,36 +55,55 @@ def read_question(fields: Mapping[str, str], limits: Limits) -> Question:
         DataError: The class list is empty, wrong or too long.
         ConfigError: Another field is out of range.
     """
-    text = fields.get("classes", "")
-    if len(text) > limits.wordings:
-        raise DataError(
-            f"the class list has {len(text)} characters, and this server takes {limits.wordings}",
-            hint="Name fewer classes.",
-        )
-    if text.strip().startswith("@"):
-        raise DataError(
-            "a class file cannot be named here", hint="Write the names themselves, between commas."
-        )
-    classes = load_vocabulary(" ".join(text.split()))
-    if len(classes) > limits.classes:
-        raise DataError(
-            f"{len(classes)} classes, and this server takes {limits.classes}",
-            hint="Name fewer, or use pgseg segment.",
-        )
+    named = _classes(fields.get("classes", ""), limits)
     templates = fields.get("templates") or "simple"
     if templates not in BUILTIN_TEMPLATES:
         raise ConfigError(
             f"no templates called '{templates}'", hint=did_you_mean(templates, BUILTIN_TEMPLATES)
         )
-    top_k = _number(fields, "top_k")
+    top_k, size = _number(fields, "top_k"), _number(fields, "size")
     options = SegmentOptions(
         background=_flag(fields, "background"),
         threshold=_number(fields, "threshold"),
         top_k=5 if top_k is None else int(top_k),
         refine=fields.get("refine") or "none",
         flip=_flag(fields, "flip"),
+        background_words=_words(fields.get("background_words", "")),
+        size=None if size is None else int(size),
     )
-    return Question(classes, templates, options)
+    return Question(named, templates, options, _flag(fields, "page"))
+
+
+def _classes(text: str, limits: Limits) -> Vocabulary:
+    """Read the field `classes`: names between commas, or a built-in list's name; no file."""
+    if len(text) > limits.prompts:
+        raise DataError(
+            f"the class list has {len(text)} characters, and this server takes {limits.prompts}",
+            hint="Name fewer classes.",
+        )
+    if text.strip().startswith("@"):
+        raise DataError(
+            "a class file cannot be named here", hint="Write the names themselves, between commas."
+        )
+    try:
+        classes = load_vocabulary(" ".join(text.split()))
+    except DataError as error:
+        hint = "Send the field classes, e.g. classes=sky,road"
+        raise DataError(error.message, hint=hint) from None
+    if len(classes) > limits.classes:
+        raise DataError(
+            f"{len(classes)} classes, and this server takes {limits.classes}",
+            hint="Name fewer, or use pgseg segment.",
+        )
+    return classes
+
+
+def _words(text: str) -> str | tuple[str, ...] | None:
+    """Read the field `background_words`: a built-in list, `none`, or words; never a file's name."""
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not words:
+        return None
+    return words[0] if words[0] in (*BACKGROUND_LISTS, "none") and len(words) == 1 else words
 
 
 def segment(segmenter: Segmenter, photo: Image.Image, question: Question) -> Segmentation:
@@ -92,14 +121,11 @@ def as_numbers(found: Segmentation) -> dict[str, Any]:
     return record
 
 
-def as_page_sees_it(
-    segmenter: Segmenter, photo: Image.Image, found: Segmentation
-) -> dict[str, Any]:
-    """Return `as_numbers` with what the page draws: photo, labels, mask file, and group maps."""
+def as_page_sees_it(photo: Image.Image, found: Segmentation) -> dict[str, Any]:
+    """Return `as_numbers` with what the page draws: photo, labels, and the mask's file."""
     scale = min(1.0, SHOWN_SIDE / max(photo.size))
     size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
     small = resize_labels(found.labels, (size[1], size[0]))
-    seen = probe(segmenter, photo)
     return {
         **as_numbers(found),
         "shown": {
@@ -109,11 +135,20 @@ def as_page_sees_it(
             "labels": run_lengths(small),
         },
         "mask": _data_url(index_mask(found.labels, background=found.background), "PNG"),
-        "stages": [
-            _stage(seen.group_of_patch(number).unflatten(0, seen.grid).numpy(), len(stage.queries))
-            for number, stage in enumerate(seen.stages)
-        ],
     }
+
+
+def as_groups_in_stages(segmenter: Segmenter, photo: Image.Image) -> list[dict[str, Any]]:
+    """Return the groups of each grouping stage, the photo seen in one window.
+
+    Raises:
+        ConfigError: The model has no groups.
+    """
+    seen = probe(segmenter, photo)
+    return [
+        _stage(seen.group_of_patch(number).unflatten(0, seen.grid).numpy(), len(stage.queries))
+        for number, stage in enumerate(seen.stages)
+    ]
 
 
 def mask_png(found: Segmentation) -> bytes:

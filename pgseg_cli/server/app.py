@@ -1,24 +1,23 @@
-"""The addresses of the server and who may call them."""
+"""The addresses of the server: the page, and the JSON API beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgseg_cli.server.answers import (
+    FIELDS,
     Question,
+    as_groups_in_stages,
     as_numbers,
     as_page_sees_it,
     mask_png,
@@ -26,9 +25,10 @@ from pgseg_cli.server.answers import (
     read_question,
     segment,
 )
+from pgseg_cli.server.guard import BodyError, Guard, refusal
 from pgseg_cli.server.limits import Limits, decode_photo
 from pgseg_cli.server.queue import Busy, Line
-from pgseg_core.errors import PgsegError
+from pgseg_core.errors import ConfigError, PgsegError, did_you_mean
 from pgseg_core.inference.options import SegmentOptions
 from pgseg_core.inference.refinements import REFINEMENTS
 from pgseg_core.inference.segmenter import Segmenter
@@ -39,47 +39,44 @@ from pgseg_core.vocabularies import BUILTIN_VOCABULARIES
 from pgseg_core.weights import weights_name
 
 PAGE = Path(__file__).parent / "page"
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+POSTED = ("/api/segment", "/api/mask", "/api/overlay", "/api/groups")
+READ = ("/", "/api/model", "/api/health")
 
 
 def create_app(
-    segmenter: Segmenter, limits: Limits | None = None, *, hosts: Sequence[str] = ("*",)
+    segmenter: Segmenter,
+    limits: Limits | None = None,
+    *,
+    hosts: Sequence[str] = ("*",),
+    root_path: str = "",
 ) -> Starlette:
     """Make the application.
 
     Args:
         segmenter: The model.
         limits: What it takes.
-        hosts: Names that a browser may call it by. Without such a list any page in the user's
-            browser could reach a server of this machine under a name of its own.
+        hosts: Names that a browser may call it by; `*` for any.
+        root_path: The path below which a proxy shows it; calls may come with or without it.
     """
     api = _Api(segmenter, limits or Limits())
     routes = [
         Route("/", api.page),
         Mount("/page", StaticFiles(directory=PAGE)),
         Route("/api/model", api.model),
+        Route("/api/health", api.health),
         Route("/api/segment", api.segment, methods=["POST"]),
         Route("/api/mask", api.mask, methods=["POST"]),
         Route("/api/overlay", api.overlay, methods=["POST"]),
-    ]
-    middleware = [
-        Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
-        Middleware(_Guard, most_bytes=api.limits.upload_bytes),
+        Route("/api/groups", api.groups, methods=["POST"]),
     ]
     return Starlette(
         routes=routes,
-        middleware=middleware,
+        middleware=[Middleware(Guard, limits=api.limits, hosts=hosts, root_path=root_path)],
         exception_handlers={
             PgsegError: _refused,
-            _TooLarge: _too_large,
+            BodyError: _bad_body,
             Busy: _busy,
+            HTTPException: _not_so,
             Exception: _fault,
         },
     )
@@ -93,7 +90,11 @@ class _Api:
         self.line = Line(limits.waiting)
 
     async def page(self, _: Request) -> Response:
-        return FileResponse(PAGE / "index.html", headers=_HEADERS)
+        return FileResponse(PAGE / "index.html")
+
+    async def health(self, _: Request) -> Response:
+        """Say that the server answers; the model may be busy."""
+        return JSONResponse({"status": "ok", "version": VERSION})
 
     async def model(self, _: Request) -> Response:
         """Say which model answers, and what may be asked of it."""
@@ -114,116 +115,134 @@ class _Api:
                 "vocabularies": list(BUILTIN_VOCABULARIES),
                 "most_bytes": self.limits.upload_bytes,
                 "most_pixels": self.limits.pixels,
-            },
-            headers=_HEADERS,
+            }
         )
 
     async def segment(self, request: Request) -> Response:
         """Answer with numbers; with the field `page`, also with what the page draws."""
-        photo, question, fields = await self._read(request)
+        call = await self._read(request)
 
         def work() -> dict[str, Any]:
-            found = segment(self.segmenter, photo, question)
-            if fields.get("page"):
-                return as_page_sees_it(self.segmenter, photo, found)
-            return as_numbers(found)
+            photo = call.photo()
+            found = segment(self.segmenter, photo, call.question)
+            return as_page_sees_it(photo, found) if call.question.page else as_numbers(found)
 
-        return JSONResponse(await self.line.run(work), headers=_HEADERS)
+        return JSONResponse(await self.line.run(work))
 
     async def mask(self, request: Request) -> Response:
         """Answer with the indexed mask, a PNG of the photo's size."""
-        photo, question, _ = await self._read(request)
-        content = await self.line.run(lambda: mask_png(segment(self.segmenter, photo, question)))
-        return Response(content, media_type="image/png", headers=_HEADERS)
+        call = await self._read(request)
+        work = lambda: mask_png(segment(self.segmenter, call.photo(), call.question))  # noqa: E731
+        return Response(await self.line.run(work), media_type="image/png")
 
     async def overlay(self, request: Request) -> Response:
         """Answer with the photo, its classes in colour, and a legend."""
-        photo, question, _ = await self._read(request)
-        content = await self.line.run(
-            lambda: overlay_png(photo, segment(self.segmenter, photo, question))
-        )
-        return Response(content, media_type="image/png", headers=_HEADERS)
+        call = await self._read(request)
 
-    async def _read(self, request: Request) -> tuple[Image.Image, Question, Mapping[str, str]]:
-        async with request.form(max_files=1, max_fields=32) as form:
-            fields = {name: value for name, value in form.items() if isinstance(value, str)}
-            question = read_question(fields, self.limits)
+        def work() -> bytes:
+            photo = call.photo()
+            return overlay_png(photo, segment(self.segmenter, photo, call.question))
+
+        return Response(await self.line.run(work), media_type="image/png")
+
+    async def groups(self, request: Request) -> Response:
+        """Answer with the groups of each stage, which need no classes."""
+        call = await self._read(request, classes=False)
+        work = lambda: as_groups_in_stages(self.segmenter, call.photo())  # noqa: E731
+        return JSONResponse({"stages": await self.line.run(work)})
+
+    async def _read(self, request: Request, *, classes: bool = True) -> "_Call":
+        """Read a request. Its photo stays as it came until it is its turn.
+
+        Raises:
+            Busy: The call would be turned away: known before its photo is read.
+        """
+        self.line.check()
+        kind = request.headers.get("content-type", "")
+        if not kind.lower().startswith("multipart/form-data"):
+            raise HTTPException(415)
+        form = await request.form(max_files=1, max_fields=len(FIELDS) + 8)
+        try:
+            fields: dict[str, str] = {}
+            for name, value in form.multi_items():
+                if name not in FIELDS:
+                    raise ConfigError(
+                        f"there is no field '{name}'",
+                        hint=did_you_mean(name, FIELDS, what="Fields"),
+                    )
+                if isinstance(value, str):
+                    fields[name] = value
             upload = form.get("image")
             content: bytes | None = None
             name = "the photo"
+            question = read_question(fields, self.limits) if classes else None
             if isinstance(upload, UploadFile):
                 content, name = await upload.read(), Path(upload.filename or name).name or name
-        photo = await run_in_threadpool(decode_photo, content, name, self.limits)
-        return photo, question, fields
+        finally:
+            await form.close()
+        return _Call(question, lambda: decode_photo(content, name, self.limits))
 
 
-class _TooLarge(Exception):  # noqa: N818 (what is answered, not a fault)
-    """A body longer than the server takes."""
+class _Call:
+    """A request, read but not begun."""
 
+    def __init__(self, question: Question | None, photo: Callable[[], Image.Image]) -> None:
+        self._question, self.photo = question, photo
 
-class _Guard:
-    """Refuses bodies that are too long as they come in, and calls from other sites' pages."""
-
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
-        self.app, self.most_bytes = app, most_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        if _from_elsewhere(headers):
-            answer = _error("calls from other sites' pages are not answered", "", 403)
-            await answer(scope, receive, send)
-            return
-        if int(headers.get("content-length") or 0) > self.most_bytes:
-            await _size_error(self.most_bytes)(scope, receive, send)
-            return
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.most_bytes:
-                raise _TooLarge(self.most_bytes)
-            return message
-
-        await self.app(scope, counted, send)
-
-
-def _from_elsewhere(headers: Mapping[str, str]) -> bool:
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    @property
+    def question(self) -> Question:
+        """What is asked about the photo."""
+        assert self._question is not None, "only groups are looked at without a question"
+        return self._question
 
 
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, PgsegError)
-    return _error(error.message, error.hint, 422)
+    return refusal(error.message, error.hint, 422)
 
 
-def _too_large(_: Request, error: Exception) -> Response:
-    return _size_error(int(error.args[0]))
-
-
-def _size_error(most_bytes: int) -> JSONResponse:
-    return _error(
-        f"the upload is larger than {most_bytes / 2**20:g} MiB",
-        "Make the photo smaller, or start the server with a larger --max-upload.",
-        413,
-    )
+def _bad_body(_: Request, error: Exception) -> Response:
+    assert isinstance(error, BodyError)
+    return error.answer
 
 
 def _busy(_: Request, __: Exception) -> Response:
-    answer = _error("too many calls are waiting", "Try again in a few seconds.", 503)
+    answer = refusal("too many calls are waiting", "Try again in a few seconds.", 503)
     answer.headers["Retry-After"] = "5"
     return answer
 
 
+def _not_so(request: Request, error: Exception) -> Response:
+    """Refuse what the framework refuses, in our words."""
+    assert isinstance(error, HTTPException)
+    root = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    path = request.scope["path"].removeprefix(root) or "/"
+    if error.status_code == 404:
+        near = did_you_mean(path, [*READ, *POSTED], what="Addresses")
+        return refusal(f"there is nothing at {path}", near, 404)
+    if error.status_code == 405:
+        takes = "POST" if path in POSTED else "GET"
+        answer = refusal(f"{path} does not take {request.method}", f"Send {takes}.", 405)
+        answer.headers["Allow"] = takes
+        return answer
+    if error.status_code == 415:
+        return refusal(
+            "the request is not a form",
+            "Send multipart/form-data: curl -F image=@photo.jpg -F classes=sky,road ...",
+            415,
+        )
+    detail = str(error.detail)
+    if "Too many files" in detail:
+        return refusal("more than one photo came", "Send one, in the field image.", 400)
+    if "Too many fields" in detail:
+        return refusal("more fields came than there are", f"Fields: {', '.join(FIELDS)}", 400)
+    return refusal(
+        f"the form cannot be read ({detail})",
+        "Let your client write it: curl -F image=@photo.jpg -F classes=sky,road ...",
+        error.status_code,
+    )
+
+
 def _fault(_: Request, __: Exception) -> Response:
     """Answer for a bug of ours, whose traceback is in the server's terminal."""
-    return _error("the server failed at this", "Its terminal says how.", 500)
-
-
-def _error(message: str, hint: str, status: int) -> JSONResponse:
-    return JSONResponse({"error": message, "hint": hint}, status, headers=_HEADERS)
+    return refusal("the server failed at this", "Its terminal says how.", 500)

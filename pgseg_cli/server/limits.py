@@ -1,4 +1,4 @@
-"""What the server takes: how large an upload, how many pixels, how many calls that wait."""
+"""What the server takes: how large, how many, and for how long."""
 
 from dataclasses import dataclass
 
@@ -20,8 +20,25 @@ class Limits:
     """Calls that may wait for the model; a further one is turned away."""
     classes: int = 254
     """Classes of one call: what an indexed mask holds besides background and unlabelled."""
-    wordings: int = 8192
+    prompts: int = 8192
     """Characters of the class list."""
+    connections: int = 128
+    """Connections at once; of those that have sent no whole request, the oldest makes room."""
+    head_seconds: float = 10.0
+    """Time in which a request's head must have come."""
+    body_seconds: float = 120.0
+    """Time in which a request's body must have come."""
+
+
+def most_connections() -> int:
+    """Return how many connections this process can hold beside its other files."""
+    try:
+        import resource
+    except ImportError:
+        return Limits.connections
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = files == resource.RLIM_INFINITY
+    return Limits.connections if unlimited else max(8, min(Limits.connections, files - 96))
 
 
 def decode_photo(content: bytes | None, name: str, limits: Limits) -> Image.Image:
@@ -36,7 +53,7 @@ def decode_photo(content: bytes | None, name: str, limits: Limits) -> Image.Imag
         DataError: No file, no image, damaged, or more pixels than allowed.
     """
     if content is None:
-        raise DataError("no photo came with the request", hint="Send it in the field 'image'.")
+        raise DataError("no photo came with the request", hint="Send it in the field image.")
     try:
         with open_header(content) as header:
             width, height = header.size

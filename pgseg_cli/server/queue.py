@@ -21,14 +21,22 @@ class Line:
         self._most = most_waiting
         self._inside = 0
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Wait for the turn, then do the work away from the event loop.
+    def check(self) -> None:
+        """Raise where a further call would be turned away, before anything is done for it.
 
         Raises:
             Busy: As many as may wait are waiting already.
         """
         if self._inside > self._most:
             raise Busy
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Wait for the turn, then do the work away from the event loop.
+
+        Raises:
+            Busy: As many as may wait are waiting already.
+        """
+        self.check()
         self._inside += 1
         try:
             async with self._one:

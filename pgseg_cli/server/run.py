@@ -1,11 +1,12 @@
 """Opens the port and makes what serves on it."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
 from pgseg_cli.server.app import create_app
+from pgseg_cli.server.connections import bounded
 from pgseg_cli.server.limits import Limits
 from pgseg_core.errors import ConfigError
 from pgseg_core.inference.segmenter import Segmenter
@@ -35,7 +36,7 @@ def open_port(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}, port {port} ({error.strerror})",
             hint="Take another port: --port 8001   or any free one: --port 0",
         ) from None
-    listener.listen(128)
+    listener.listen(512)
     return listener
 
 
@@ -52,6 +53,8 @@ def build_server(
     limits: Limits,
     *,
     host: str,
+    names: Sequence[str] = (),
+    root_path: str = "",
     on_start: Callable[[], None] = lambda: None,
 ) -> uvicorn.Server:
     """Make a server; `run(sockets=[listener])` serves until interrupted, and finishes what it has.
@@ -60,11 +63,21 @@ def build_server(
         segmenter: The model.
         limits: What is taken.
         host: The address that was asked for. On one that others reach, any name is answered to.
+        names: Further names that it is called by, such as a proxy's.
+        root_path: The path below which a proxy shows it; the proxy may pass it on or not.
         on_start: Called when calls are answered.
     """
     local = host in {"127.0.0.1", "localhost", "::1"}
-    app = create_app(segmenter, limits, hosts=_OWN_NAMES if local else ("*",))
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=10)
+    hosts = (*(_OWN_NAMES if local else ("*",)), *names)
+    config = uvicorn.Config(
+        create_app(segmenter, limits, hosts=hosts, root_path=root_path.rstrip("/")),
+        http=bounded(limits),
+        ws="none",
+        log_level="warning",
+        lifespan="off",
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=10,
+    )
     return _Server(config, on_start)
 
 

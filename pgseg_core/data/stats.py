@@ -1,7 +1,6 @@
 """What a set of image-text pairs is like: sizes, captions, what they speak of, and repetitions."""
 
 import hashlib
-import io
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pgseg_core.data.pairs import Pair
 from pgseg_core.data.prepare.sources.shards import find_tars
 from pgseg_core.data.shards import RawSample, ShardReader
 from pgseg_core.errors import DataError
-from pgseg_core.photos.images import open_header
+from pgseg_core.photos.images import open_header, read_image
 
 Progress = Callable[[int, int], None]
 """Called with (shards read, shards in all)."""
@@ -150,7 +148,7 @@ def _read_pair(tar: Path, place: int) -> Iterator[Pair]:
     with ShardReader(tar) as reader:
         try:
             sample = reader.read(place)
-            image = Image.open(io.BytesIO(sample.image)).convert("RGB")
+            image = read_image(sample.image)
         except (DataError, OSError):
             return
     yield Pair(sample.key, image, sample.captions)

@@ -17,10 +17,20 @@ IMAGE_SUFFIXES = frozenset(
 )
 """File names, in lower case, that are taken for images when a folder is listed."""
 
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "HEIF")
+"""Pillow's names of the formats that are opened. It knows others, some of which it hands to another
+program: what claims to be PostScript goes to Ghostscript, as a program to be run."""
+
 MAX_PIXELS = 300_000_000
 """Largest image that is opened, in pixels: decoded it is 0.9 GB. A file of a few kilobytes can
 claim more than that to exhaust the memory. A 12000 x 9000 photo (108 million) opens."""
 
+MAX_SIDE = 100_000
+"""Longest side that is opened, in pixels. Longer ones are no photos, and every step that works row
+by row or column by column would stumble over them."""
+
+_STRIP_PIXELS = 4_000_000
+"""Transparency is put on white so many pixels at a time."""
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -78,8 +88,9 @@ def open_image(source: Path | bytes | BinaryIO | io.BytesIO, *, name: str) -> Im
     # ValueError, struct.error, IndexError, ...), so every failure inside it is the file's.
     try:
         return open_header(source)
-    except DataError:
-        raise
+    except DataError as error:
+        message = error.message.replace("the image:", f"{name}:", 1) if name else error.message
+        raise DataError(message, hint=error.hint) from None
     except FileNotFoundError as error:
         raise DataError(f"{name}: there is no such file", hint="Check the path.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -123,14 +134,31 @@ def open_header(source: Path | bytes | BinaryIO | io.BytesIO) -> Image.Image:
     """Open an image with Pillow without decoding its pixels; raises what Pillow raises.
 
     Raises:
-        DataError: A pipe or a device, which may never answer.
+        DataError: A pipe or a device, which may never answer; or sides that no photo has.
     """
     if isinstance(source, Path) and (source.is_fifo() or source.is_char_device()):
         raise DataError(
             f"{source}: a pipe or a device, not a file",
             hint="A photo from another program goes to standard input: ... | pgseg segment -",
         )
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    opened = Image.open(
+        io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()
+    )
+    if max(opened.size) > MAX_SIDE:
+        width, height = opened.size
+        opened.close()
+        raise DataError(
+            f"{source if isinstance(source, Path) else 'the image'}: {width} x {height} pixels, "
+            f"and the longest side that is read has {MAX_SIDE:,}",
+            hint="Cut it into parts with an image editor, if it really is an image.",
+        )
+    return opened
+
+
+def _formats() -> list[str]:
+    """Return those formats that this Pillow can open."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def orientation(image: Image.Image) -> int:
@@ -187,12 +215,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image in 8-bit RGB: deep grey is scaled, transparency is put on white."""
     if image.mode in _DEEP_MODES:
         return Image.fromarray(_scale_to_bytes(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        page = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        page.alpha_composite(layer)
-        return page.convert("RGB")
-    return image.convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    width, height = image.size
+    page = Image.new("RGB", image.size)
+    rows = max(1, _STRIP_PIXELS // max(width, 1))
+    for top in range(0, height, rows):
+        layer = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        strip = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        strip.alpha_composite(layer)
+        page.paste(strip.convert("RGB"), (0, top))
+    return page
 
 
 def _scale_to_bytes(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from pgseg_cli.server.run import address, build_server, open_port
 from pgseg_core.config import InferenceConfig
 from pgseg_core.inference.segmenter import Segmenter
 from pgseg_core.networks.grouping import build_model
+from tests.patience import PATIENCE
 from tests.tiny import segmenter_of, tiny_model_config
 
 READING = InferenceConfig(short_side=32, long_side=96, window=32, stride=16)
@@ -23,19 +24,19 @@ def segmenter() -> Segmenter:
 
 
 @contextmanager
-def serving(segmenter: Segmenter) -> Iterator[str]:
+def serving(segmenter: Segmenter, limits: Limits = LIMITS, **options: object) -> Iterator[str]:
     """Serve a model until the end of the block; yields where: http://127.0.0.1:PORT/."""
     started = threading.Event()
-    server = build_server(segmenter, LIMITS, host="127.0.0.1", on_start=started.set)
+    server = build_server(segmenter, limits, host="127.0.0.1", on_start=started.set, **options)
     with open_port("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert started.wait(60)
+            assert started.wait(PATIENCE)
             yield address(listener)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,20 @@ def serve(
             "--queue", min=0, help="Calls that may wait for the model; further ones are refused."
         ),
     ] = 16,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            help="A further name that the server is called by, such as a proxy's; may be repeated.",
+        ),
+    ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            "--root-path",
+            help="The path below which a proxy shows the page, if the proxy passes it on: /pgseg",
+        ),
+    ] = "",
     browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = False,
@@ -48,7 +62,7 @@ def serve(
         raise PgsegError(
             "the server's libraries are not installed", hint="pip install 'pgseg[serve]'"
         )
-    from pgseg_cli.server.limits import Limits
+    from pgseg_cli.server.limits import Limits, most_connections
     from pgseg_cli.server.run import address, build_server, open_port
     from pgseg_core.inference.segmenter import Segmenter
     from pgseg_core.weights import weights_name
@@ -57,7 +71,10 @@ def serve(
         segmenter = Segmenter.load(weights, device=device)
         say(f"weights: {weights_name(segmenter.origin)}")
         limits = Limits(
-            upload_bytes=int(max_upload * 2**20), pixels=int(max_pixels * 1e6), waiting=queue
+            upload_bytes=int(max_upload * 2**20),
+            pixels=int(max_pixels * 1e6),
+            waiting=queue,
+            connections=most_connections(),
         )
         where = address(listener)
 
@@ -67,5 +84,12 @@ def serve(
             if browser:
                 webbrowser.open(where)
 
-        server = build_server(segmenter, limits, host=host, on_start=announce)
+        server = build_server(
+            segmenter,
+            limits,
+            host=host,
+            names=allow_host or (),
+            root_path=root_path,
+            on_start=announce,
+        )
         server.run(sockets=[listener])

@@ -50,7 +50,7 @@ at("ask").addEventListener("submit", async (event) => {
   busy(true);
   const started = performance.now();
   try {
-    const reply = await fetch("/api/segment", { method: "POST", body: fields, signal: asking.signal });
+    const reply = await fetch("api/segment", { method: "POST", body: fields, signal: asking.signal });
     const answer = await reply.json();
     if (!reply.ok) throw new Error([answer.error, answer.hint].filter(Boolean).join("\n"));
     await show(answer);
@@ -114,8 +114,10 @@ async function show(answer) {
   at("mask").href = answer.mask;
   at("mask").download = `${stem()}_mask.png`;
   const views = [["classes", "Classes"]];
-  answer.stages.forEach((_, place) => views.push([`stage${place}`, `Stage ${place + 1}`]));
+  model.groups.forEach((_, place) => views.push([`stage${place}`, `Stage ${place + 1}`]));
   views.push(["photo", "Photo"]);
+  answer.file = state.file;
+  if (state.view.startsWith("stage")) state.view = "classes";
   if (!views.some(([value]) => value === state.view)) state.view = "classes";
   at("views").replaceChildren(...views.map(viewButton));
   list();
@@ -142,12 +144,32 @@ function viewButton([value, words]) {
   return label;
 }
 
-function look(view) {
+async function look(view) {
+  if (view.startsWith("stage") && !(await withGroups())) view = "classes";
   state.view = view;
   state.hidden = new Set();
   for (const input of at("views").querySelectorAll("input")) input.checked = input.value === view;
   list();
   draw();
+}
+
+// Groups need a look of the network of their own: they are asked for when they are to be shown.
+async function withGroups() {
+  const answer = state.answer;
+  if (answer.stages) return true;
+  const fields = new FormData();
+  fields.set("image", answer.file, answer.file.name || "photo");
+  say("Looking at the groups…");
+  try {
+    const reply = await fetch("api/groups", { method: "POST", body: fields });
+    const found = await reply.json();
+    if (!reply.ok) throw new Error([found.error, found.hint].filter(Boolean).join("\n"));
+    answer.stages = found.stages;
+    say("");
+  } catch (error) {
+    complain(error instanceof TypeError ? "The server does not answer." : error.message);
+  }
+  return state.answer === answer && Boolean(answer.stages);
 }
 
 // What the present view shows: a label for every pixel, and the entries of the legend.
@@ -281,7 +303,7 @@ document.addEventListener("keydown", (event) => {
 
 // ---- what the server offers -----------------------------------------------------------------
 
-const model = await (await fetch("/api/model")).json();
+const model = await (await fetch("api/model")).json();
 at("model").textContent = at("model").title = `${model.weights} · pgseg ${model.version}`;
 at("threshold").value = model.threshold;
 for (const [id, names] of [["refine", model.refinements], ["templates", model.templates]]) {

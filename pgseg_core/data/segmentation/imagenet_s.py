@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer
-from PIL import Image
 
 from pgseg_core.data.segmentation.sets import (
     BACKGROUND,
@@ -14,6 +13,7 @@ from pgseg_core.data.segmentation.sets import (
 )
 from pgseg_core.data.segmentation.trees import Layout, class_names_of, paired_files
 from pgseg_core.errors import DataError
+from pgseg_core.photos.images import open_header
 from pgseg_core.vocabularies import vocabulary_text
 
 SIZES = (50, 300, 919)
@@ -73,7 +73,7 @@ def read_two_byte_mask(path: Path) -> Integer[np.ndarray, "h w"]:
         DataError: It cannot be read, or is no colour image.
     """
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             mode = image.mode
             values = np.asarray(image).astype(np.int64)
     except Exception as error:  # Pillow raises anything on a damaged file.

@@ -10,7 +10,7 @@ from jaxtyping import Integer
 from PIL import Image
 
 from pgseg_core.errors import DataError
-from pgseg_core.photos.images import read_image
+from pgseg_core.photos.images import open_header, read_image
 
 IGNORE_LABEL = 255
 """Pixels of this label have no ground truth."""
@@ -98,7 +98,7 @@ def read_index_mask(path: Path) -> Integer[np.ndarray, "h w"]:
         DataError: Unreadable, or a colour image.
     """
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             mode = image.mode
             values = np.asarray(image)
     except Exception as error:  # Pillow raises anything on a damaged file.
