@@ -156,7 +156,7 @@ def test_a_departure_from_the_protocol_is_in_its_name(pgseg, here):
     own = json.loads(pgseg("eval --limit 1 --json").out)
     strict = json.loads(pgseg("eval --limit 1 --protocol-size --json").out)
     assert own["protocol"] == "groupvit (at 128, window 128, stride 64; patch share 0.6)"
-    assert strict["protocol"] == "groupvit"
+    assert strict["protocol"] == "groupvit (patch share 0.6)"
 
 
 def test_retrieval(pgseg, here):
